@@ -1,0 +1,64 @@
+# The two commands of the README, and the words CI uses. `make help` lists them.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The demo keeps its databases apart from those of `make up`'s own data only when asked to: NOMAFLOW_HOME names the folder.
+
+.PHONY: help demo up setup test check lint types migrations bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-12s %s\n", $$1, $$2}'
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Nomaflow needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Could not make a virtual environment with $(PYTHON). On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/runtime.stamp: requirements/runtime.txt | $(BIN)/python
+	@echo "Installing the pinned packages into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --no-deps -r requirements/runtime.txt
+	@touch $@
+
+$(VENV)/test.stamp: requirements/test.txt requirements/browser.txt $(VENV)/runtime.stamp
+	@$(BIN)/python -m pip install -q --no-deps -r requirements/test.txt
+	@if command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1; then \
+		$(BIN)/python -m pip install -q --no-deps -r requirements/browser.txt; fi
+	@touch $@
+
+$(VENV)/demo.stamp: requirements/demo.txt $(VENV)/runtime.stamp
+	@$(BIN)/python -m pip install -q --no-deps -r requirements/demo.txt
+	@touch $@
+
+$(VENV)/quality.stamp: requirements/quality.txt $(VENV)/runtime.stamp
+	@$(BIN)/python -m pip install -q --no-deps -r requirements/quality.txt
+	@touch $@
+
+setup: $(VENV)/runtime.stamp  ## make .venv with the pinned packages
+
+demo: $(VENV)/demo.stamp  ## run the example job end to end on real data
+	@$(BIN)/python examples/demo.py
+
+up: setup  ## start web, worker and beat; the pages are at the address it prints
+	@$(BIN)/python manage.py up
+
+test: $(VENV)/test.stamp  ## set up and run the tests
+	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(VENV)/quality.stamp  ## ruff
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: $(VENV)/quality.stamp  ## mypy, strict, on the source
+	@$(BIN)/mypy nomaflow_site jobs runs connectors notifications
+
+migrations: setup  ## fail when a model change has no migration
+	@$(BIN)/python manage.py makemigrations --check --dry-run
+
+check: lint types migrations test  ## everything CI checks
+	@$(BIN)/python manage.py check
+
+bench: setup  ## overhead per step, as a ratio to the parts it is made of
+	@$(BIN)/python bench/overhead.py
+
+clean:  ## remove the virtual environment and embedded data
+	rm -rf $(VENV) var

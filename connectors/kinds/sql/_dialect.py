@@ -1,0 +1,276 @@
+"""What every SQL database must be able to do. Each dialect is one module beside this one; only there a driver is imported."""
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from connectors.definition import ConnectorError
+from connectors.kinds.sql._column import Column, TableName
+from connectors.kinds.sql._fit import Change, fit
+
+T = TypeVar("T")
+Settings = Mapping[str, Any]
+Row = Sequence[Any]
+Batches = Generator[list[Row], None, None]
+# Called with the number of rows that have arrived since the last call.
+OnRows = Callable[[int], None]
+
+
+class BadRow(ConnectorError):
+    """A row that the database refused: `index` counts from 0 in the batch, `column` and `value` as far as they're known."""
+
+    def __init__(self, message: str, index: int | None = None, column: str | None = None, value: Any = None) -> None:
+        super().__init__(message)
+        self.message, self.index, self.column, self.value = message, index, column, value
+
+
+class Dialect:
+    """One database product, spoken to through its DBAPI driver in autocommit mode with transactions begun explicitly.
+
+    `raw` is a connection of the driver throughout. Statements here are in the product's own SQL.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    aliases: ClassVar[tuple[str, ...]] = ()
+    paramstyle: ClassVar[str] = "pyformat"
+    default_port: ClassVar[int | None] = None
+    # Driver parameters that a connector's `options` may set, each with what checks and converts its value.
+    options: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+    quotes: ClassVar[tuple[str, str]] = ('"', '"')
+    # Whether a CREATE TABLE is undone by a rollback.
+    transactional_ddl: ClassVar[bool] = True
+    # Whether a load may go straight into an empty target; otherwise rows wait in a staging table until all have been read.
+    loads_directly: ClassVar[bool] = True
+    # Whether rows can go from server to server of this product without being looked at.
+    pipes: ClassVar[bool] = False
+    # Whether two spellings of a name that differ only in case are one table.
+    folds_case: ClassVar[bool] = False
+    # Whether the driver itself runs blocks of several statements.
+    runs_blocks: ClassVar[bool] = False
+    # Whether a stream may share its connection with other statements.
+    stream_shares: ClassVar[bool] = False
+    begin_sql: ClassVar[str | None] = "BEGIN"
+    # Text between the column list and SELECT of an INSERT, so that identity columns take the copied values.
+    overriding: ClassVar[str] = ""
+
+    # --- connecting -------------------------------------------------------------------------------------------------
+
+    def connect(self, settings: Settings, application: str) -> Any:
+        """A driver connection in autocommit mode. Driver errors pass through; `application` is shown by the server."""
+        raise NotImplementedError
+
+    def errors(self) -> tuple[type[Exception], ...]:
+        """The driver's exceptions."""
+        raise NotImplementedError
+
+    def message(self, error: Exception) -> str:
+        """What the driver said, in one line where it can be."""
+        return str(error).strip() or type(error).__name__
+
+    def place(self, settings: Settings) -> str:
+        """Where a connector leads, for messages: no user, no password."""
+        port = settings.get("port") or self.default_port
+        return f"{settings.get('host') or 'localhost'}:{port}/{settings.get('database') or ''}"
+
+    def server_version(self, raw: Any) -> str:
+        """The product and its version: `PostgreSQL 15.18`."""
+        raise NotImplementedError
+
+    def identity(self, raw: Any) -> tuple[Any, ...]:
+        """What tells this database from every other one, the same through whatever connector it was reached."""
+        raise NotImplementedError
+
+    def resolve(self, raw: Any, name: TableName) -> TableName:
+        """The name with the schema in which the table is, or would be made."""
+        return TableName(name.schema or self.default_schema(raw), name.table)
+
+    def default_schema(self, raw: Any) -> str | None:
+        """Where a table without a schema is looked up."""
+        return None
+
+    # --- running ----------------------------------------------------------------------------------------------------
+
+    def watch(self, raw: Any, settings: Settings, work: Callable[[], T]) -> T:
+        """Do `work`, which talks to the server; when the step is cancelled meanwhile, stop the statement on the server too."""
+        try:
+            return work()
+        except Exception:
+            raise
+        except BaseException:
+            self.kill(raw, settings)
+            raise
+
+    def kill(self, raw: Any, settings: Settings) -> None:
+        """Stop what `raw` is running on the server, within a second, and never raise."""
+
+    def execute(self, raw: Any, sql: str, bound: Any = None) -> Any:
+        """A cursor that has run one statement, its rows not necessarily fetched."""
+        cursor = raw.cursor()
+        cursor.execute(sql) if bound is None else cursor.execute(sql, bound)
+        return cursor
+
+    def open_stream(self, raw: Any, sql: str, bound: Any, in_transaction: bool) -> Any:
+        """A cursor from which rows are fetched as they come, without holding all of them in memory."""
+        return self.execute(raw, sql, bound)
+
+    def begin(self, raw: Any) -> None:
+        """Start a transaction."""
+        self.execute(raw, self.begin_sql or "BEGIN")
+
+    def commit(self, raw: Any) -> None:
+        """End the transaction and keep it."""
+        self.execute(raw, "COMMIT")
+
+    def rollback(self, raw: Any) -> None:
+        """End the transaction and undo it."""
+        self.execute(raw, "ROLLBACK")
+
+    def prepare_copy(self, raw: Any) -> None:
+        """Make the session exact and strict: times in UTC and ISO, full digits, no silent truncation."""
+
+    # --- names ------------------------------------------------------------------------------------------------------
+
+    def quote(self, name: str) -> str:
+        """An identifier, quoted. Raises ConnectorError for a name that no database could hold."""
+        if not name or "\0" in name:
+            raise ConnectorError(f"{name!r} can't be the name of a table or column.")
+        left, right = self.quotes
+        return left + name.replace(right, right * 2) + right
+
+    def table(self, name: TableName) -> str:
+        """A table's quoted name, with its schema when there is one."""
+        return f"{self.quote(name.schema)}.{self.quote(name.table)}" if name.schema else self.quote(name.table)
+
+    def names(self, columns: Iterable[str], prefix: str = "") -> str:
+        """Quoted column names with commas between them."""
+        return ", ".join(prefix + self.quote(name) for name in columns)
+
+    # --- catalogue --------------------------------------------------------------------------------------------------
+
+    def columns(self, raw: Any, name: TableName) -> list[Column]:
+        """The columns of a table or view in their order; empty when there is no such table."""
+        raise NotImplementedError
+
+    def query_columns(self, raw: Any, sql: str) -> list[Column]:
+        """The columns that a query would answer with."""
+        raise NotImplementedError
+
+    def primary_key(self, raw: Any, name: TableName) -> list[str]:
+        """The columns of the primary key in their order; empty when there is none."""
+        raise NotImplementedError
+
+    def referenced_by(self, raw: Any, name: TableName) -> list[str]:
+        """The tables whose foreign keys point at this one."""
+        return []
+
+    def type_name(self, column: Column, in_key: bool) -> str:
+        """The type in which this database keeps what `column`, of whatever database, holds."""
+        raise NotImplementedError
+
+    # --- copying ----------------------------------------------------------------------------------------------------
+
+    def selected(self, column: Column) -> str:
+        """How a column is spelled in a SELECT list so that its value arrives exact."""
+        return self.quote(column.name)
+
+    def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:
+        """The rows of a query in batches, values as their column's kind says."""
+        raise NotImplementedError
+
+    def adapter(self, source: Column, target: Column) -> Change | None:
+        """What turns a value of a source column into one that this database's `load` takes exactly; None for nothing."""
+        return fit(source, target)
+
+    def pipe(self, source: Any, sql: str, raw: Any, into: str, columns: Sequence[str], on_rows: OnRows) -> None:
+        """Move the rows of a query between two servers of this product unread, where `pipes` says that it can."""
+        raise NotImplementedError
+
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Insert a batch into the table with the quoted name `into`. Raises BadRow when the database refuses a row."""
+        raise NotImplementedError
+
+    def stash_table(self, name: TableName, stash: str) -> TableName:
+        """The full name of the staging table `stash` of `name`."""
+        return TableName(None, stash)
+
+    def one_row(self, table: str) -> str:
+        """A query that answers with one row when the table has any."""
+        return f"SELECT 1 FROM {table} LIMIT 1"
+
+    def stage(self, raw: Any, name: TableName, columns: Sequence[str], stash: str) -> str:
+        """Make an empty temporary table with the types of `columns` of `name`; it goes when the connection does."""
+        quoted = self.table(self.stash_table(name, stash))
+        select = f"SELECT {self.names(columns)} FROM {self.table(name)} WHERE 1 = 0"
+        self.execute(raw, f"CREATE TEMPORARY TABLE {quoted} AS {select}")
+        return quoted
+
+    def unstage(self, raw: Any, stash: str) -> None:
+        """Drop a staging table."""
+        self.execute(raw, f"DROP TABLE {stash}")
+
+    def lock_target(self, raw: Any, name: TableName) -> bool:
+        """Take the right to publish into a table until the transaction or connection ends; False when another copy has it."""
+        return True
+
+    def differs(self, column: Column, left: str, right: str) -> str:
+        """A condition that is true when two values of a column are not exactly the same, NULLs told apart."""
+        return f"{left} IS DISTINCT FROM {right}"
+
+    def update_from(self, table: str, stash: str, sets: str, match: str, changed: str) -> str:
+        """An UPDATE of table `t` from staging table `s`."""
+        return f"UPDATE {table} AS t SET {sets} FROM {stash} AS s WHERE {match} AND ({changed})"
+
+    def set_clause(self, column: str) -> str:
+        """One assignment inside `update_from`."""
+        return f"{self.quote(column)} = s.{self.quote(column)}"
+
+    def delete_where(self, table: str, condition: str) -> str:
+        """A DELETE from `table`, whose alias in `condition` is `t`."""
+        return f"DELETE FROM {table} AS t WHERE {condition}"
+
+    def update_where(self, table: str, sets: str, condition: str) -> str:
+        """An UPDATE of `table`, whose alias in `condition` is `t`."""
+        return f"UPDATE {table} AS t SET {sets} WHERE {condition}"
+
+    def check_warnings(self, raw: Any, cursor: Any) -> None:
+        """Raise BadRow when the server took the last statement only with a change to a value."""
+
+    def after_load(self, raw: Any, name: TableName, columns: Sequence[str]) -> None:
+        """Put sequences behind the values that were copied, so that the next INSERT of the application finds a free one."""
+
+
+def text_options(names: str) -> dict[str, Callable[[Any], Any]]:
+    """Options whose value is any text without control characters."""
+    return dict.fromkeys(names.split(), plain_text)
+
+
+def plain_text(value: Any) -> str:
+    """A text of printable characters; ValueError otherwise."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise ValueError("expected a text of printable characters")
+    return value
+
+
+def whole_seconds(value: Any) -> int:
+    """A number from 1 to 3600; ValueError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 3600:
+        raise ValueError("expected a whole number from 1 to 3600")
+    return value
+
+
+def yes_no(value: Any) -> bool:
+    """A boolean; ValueError otherwise."""
+    if not isinstance(value, bool):
+        raise ValueError("expected true or false")
+    return value
+
+
+def one_of(*choices: str) -> Callable[[Any], str]:
+    """One of some texts; ValueError otherwise."""
+
+    def check(value: Any) -> str:
+        if value not in choices:
+            raise ValueError(f"expected one of {', '.join(choices)}")
+        return str(value)
+
+    return check

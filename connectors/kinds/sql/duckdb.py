@@ -1,0 +1,160 @@
+"""DuckDB files, through the `duckdb` package (extra `nomaflow[duckdb]`), which is imported when a connector is opened.
+
+Not part of the tests that run against every server: treat copies from and to DuckDB with care.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar
+
+from connectors.definition import ConnectorError
+from connectors.kinds.sql._column import Column, TableName
+from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings
+from connectors.kinds.sql._text import bare
+
+KINDS = {
+    **dict.fromkeys(("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"), "int"),
+    **dict.fromkeys(("DECIMAL", "HUGEINT", "UBIGINT", "UHUGEINT"), "decimal"),
+    **dict.fromkeys(("FLOAT", "DOUBLE"), "float"),
+    "BOOLEAN": "bool",
+    "DATE": "date",
+    "TIME": "time",
+    "TIMESTAMP": "datetime",
+    "TIMESTAMP WITH TIME ZONE": "instant",
+    "VARCHAR": "text",
+    "JSON": "json",
+    "UUID": "uuid",
+    "BLOB": "bytes",
+}
+SIZES = {"TINYINT": 16, "SMALLINT": 16, "INTEGER": 32, "FLOAT": 32, "DOUBLE": 64}
+
+
+def driver() -> Any:
+    """The `duckdb` package; ConnectorError saying what to install when there is none."""
+    try:
+        return import_module("duckdb")
+    except ImportError as error:
+        raise ConnectorError("DuckDB's driver is missing. Install nomaflow[duckdb].") from error
+
+
+class DuckDB(Dialect):
+    """A DuckDB file."""
+
+    name = "duckdb"
+    label = "DuckDB"
+    paramstyle = "qmark"
+    stream_shares = True
+    options: ClassVar[dict[str, Callable[[Any], Any]]] = {}
+
+    def connect(self, settings: Settings, application: str) -> Any:
+        """Open the file; `must_exist` in the settings refuses to make it."""
+        duckdb = driver()
+        path = Path(settings["database"]).absolute()
+        if settings.get("must_exist") and not path.is_file():
+            raise ConnectorError(f"There is no DuckDB file at {path}.")
+        return duckdb.connect(str(path), read_only=bool(settings.get("read_only")))
+
+    def errors(self) -> tuple[type[Exception], ...]:
+        """The driver's one base class."""
+        return (driver().Error,)
+
+    def place(self, settings: Settings) -> str:
+        """The file."""
+        return str(settings.get("database"))
+
+    def server_version(self, raw: Any) -> str:
+        """From the library."""
+        return f"{self.label} {raw.execute('SELECT version()').fetchone()[0].lstrip('v')}"
+
+    def identity(self, raw: Any) -> tuple[Any, ...]:
+        """The file."""
+        path = raw.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_database()").fetchone()[0]
+        return (self.name, str(Path(path).resolve()) if path else id(raw))
+
+    def default_schema(self, raw: Any) -> str | None:
+        """The current schema."""
+        return str(raw.execute("SELECT current_schema()").fetchone()[0])
+
+    def kill(self, raw: Any, settings: Settings) -> None:
+        """Interrupt the connection."""
+        try:
+            raw.interrupt()
+        except Exception:
+            pass
+
+    def columns(self, raw: Any, name: TableName) -> list[Column]:
+        """From information_schema."""
+        rows = raw.execute(
+            "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
+            "WHERE table_schema = coalesce(?, current_schema()) AND table_name = ? ORDER BY ordinal_position",
+            [name.schema, name.table],
+        ).fetchall()
+        return [_column(column, spelled, nullable == "YES") for column, spelled, nullable in rows]
+
+    def query_columns(self, raw: Any, sql: str) -> list[Column]:
+        """From DESCRIBE."""
+        return [_column(row[0], row[1], True) for row in raw.execute(f"DESCRIBE {bare(sql)}").fetchall()]
+
+    def primary_key(self, raw: Any, name: TableName) -> list[str]:
+        """From duckdb_constraints."""
+        rows = raw.execute(
+            "SELECT constraint_column_names FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY' "
+            "AND schema_name = coalesce(?, current_schema()) AND table_name = ?",
+            [name.schema, name.table],
+        ).fetchall()
+        return list(rows[0][0]) if rows else []
+
+    def type_name(self, column: Column, in_key: bool) -> str:
+        """DuckDB's nearest type; decimals of more than 38 digits become VARCHAR."""
+        if column.dialect == self.name and column.type:
+            return column.type
+        if column.kind == "decimal":
+            return f"DECIMAL({column.size},{column.scale or 0})" if column.size and column.size <= 38 else "VARCHAR"
+        return {
+            "int": "BIGINT",
+            "float": "DOUBLE",
+            "bool": "BOOLEAN",
+            "date": "DATE",
+            "time": "TIME",
+            "datetime": "TIMESTAMP",
+            "instant": "TIMESTAMPTZ",
+            "json": "JSON",
+            "uuid": "UUID",
+            "bytes": "BLOB",
+        }.get(column.kind, "VARCHAR")
+
+    def selected(self, column: Column) -> str:
+        """Times as texts."""
+        quoted = self.quote(column.name)
+        if column.kind in ("date", "time", "datetime", "instant", "json", "uuid", "other"):
+            return f"CAST({quoted} AS VARCHAR) AS {quoted}"
+        return quoted
+
+    def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:
+        """In batches from a cursor of its own."""
+        cursor = raw.cursor().execute(sql)
+        while batch := cursor.fetchmany(batch_size):
+            yield batch
+
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """A prepared INSERT per row."""
+        marks = ", ".join("?" * len(columns))
+        try:
+            raw.executemany(f"INSERT INTO {into} ({self.names(columns)}) VALUES ({marks})", rows)
+        except self.errors() as error:
+            raise BadRow(self.message(error)) from error
+
+    def prepare_copy(self, raw: Any) -> None:
+        """UTC."""
+        raw.execute("SET TimeZone = 'UTC'")
+
+
+def _column(name: str, spelled: str, nullable: bool) -> Column:
+    base = spelled.split("(")[0].upper()
+    numbers = [int(n) for n in re.findall(r"\d+", spelled)] if base == "DECIMAL" else []
+    kind = KINDS.get(base, "other")
+    size: int | None = SIZES.get(base, 64 if kind == "int" else None)
+    scale = numbers[1] if numbers else 0 if kind == "decimal" else None
+    return Column(name, spelled, kind, numbers[0] if numbers else size, scale, nullable, False, "duckdb")

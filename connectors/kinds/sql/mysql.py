@@ -1,0 +1,433 @@
+"""MariaDB 10.5 and later, MySQL 8, through PyMySQL.
+
+| kind     | type made for a new table |
+|----------|---------------------------|
+| int      | SMALLINT, INT, BIGINT by size |
+| decimal  | DECIMAL with precision and scale; DECIMAL(65,30) when they're unknown |
+| float    | FLOAT, DOUBLE |
+| bool     | BOOLEAN (a TINYINT: 0 and 1) |
+| date, time, datetime | DATE, TIME(6), DATETIME(6) |
+| instant  | TIMESTAMP(6): 1970 to 2038 only; make the table with DATETIME(6) for others, it will hold UTC |
+| text     | VARCHAR up to 255 characters, LONGTEXT; VARCHAR(255) in a key |
+| json, uuid, bytes | JSON, CHAR(36), LONGBLOB (VARBINARY(255) in a key) |
+| other    | LONGTEXT |
+
+New tables compare text byte by byte, so that keys that differ only in case or accents stay two keys.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pymysql
+from pymysql.constants import FIELD_TYPE, FLAG
+from pymysql.converters import conversions
+from pymysql.cursors import SSCursor
+
+from connectors.kinds.sql._column import Column, Misfit, TableName
+from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, text_options, whole_seconds, yes_no
+from connectors.kinds.sql._fit import Change, fit, utc_text
+from connectors.kinds.sql._staging import stash_of
+from connectors.kinds.sql._text import bare
+
+# One INSERT of a batch is cut at about this many characters: well under the smallest usual max_allowed_packet.
+STATEMENT = 512 * 1024
+DATES = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
+KINDS = {
+    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"), "int"),
+    **dict.fromkeys(("decimal",), "decimal"),
+    **dict.fromkeys(("float", "double"), "float"),
+    "date": "date",
+    "time": "time",
+    "datetime": "datetime",
+    "timestamp": "instant",
+    **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"), "text"),
+    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry"), "bytes"),
+    "json": "json",
+    "uuid": "uuid",
+}
+SIZES = {"tinyint": 16, "smallint": 16, "year": 16, "mediumint": 32, "int": 32, "float": 32, "double": 64}
+WIRE = {
+    FIELD_TYPE.TINY: "tinyint",
+    FIELD_TYPE.SHORT: "smallint",
+    FIELD_TYPE.INT24: "mediumint",
+    FIELD_TYPE.LONG: "int",
+    FIELD_TYPE.LONGLONG: "bigint",
+    FIELD_TYPE.YEAR: "year",
+    FIELD_TYPE.BIT: "bit",
+    FIELD_TYPE.DECIMAL: "decimal",
+    FIELD_TYPE.NEWDECIMAL: "decimal",
+    FIELD_TYPE.FLOAT: "float",
+    FIELD_TYPE.DOUBLE: "double",
+    FIELD_TYPE.DATE: "date",
+    FIELD_TYPE.TIME: "time",
+    FIELD_TYPE.DATETIME: "datetime",
+    FIELD_TYPE.TIMESTAMP: "timestamp",
+    FIELD_TYPE.JSON: "json",
+    FIELD_TYPE.GEOMETRY: "geometry",
+}
+BINARY_CHARSET = 63
+COLUMN_AT_ROW = re.compile(r"column (?:`[^`]*`\.)*[`'](.+?)[`'] at row (\d+)")
+# Warnings that say nothing about a value: "unsafe for statement-based replication".
+HARMLESS = frozenset({1592})
+
+
+class MySQL(Dialect):
+    """MariaDB and MySQL."""
+
+    name = "mysql"
+    label = "MariaDB/MySQL"
+    aliases = ("mariadb",)
+    default_port = 3306
+    quotes = ("`", "`")
+    transactional_ddl = False
+    begin_sql = "START TRANSACTION"
+    # Not here on purpose: local_infile, read_default_file, init_command, unix_socket.
+    options: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "connect_timeout": whole_seconds,
+        "read_timeout": whole_seconds,
+        "write_timeout": whole_seconds,
+        "ssl_verify_cert": yes_no,
+        "ssl_verify_identity": yes_no,
+        **text_options("ssl_ca ssl_cert ssl_key"),
+    }
+
+    def connect(self, settings: Settings, application: str) -> Any:
+        """Connect in strict mode: a value that doesn't fit is an error, not a warning."""
+        raw = self._plain(settings, application, 10)
+        try:
+            with raw.cursor() as cursor:
+                cursor.execute("SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')")
+                if settings.get("read_only"):
+                    cursor.execute("SET SESSION TRANSACTION READ ONLY")
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _plain(self, settings: Settings, application: str, timeout: int) -> Any:
+        options: dict[str, Any] = {"connect_timeout": timeout, **(settings.get("options") or {})}
+        return pymysql.connect(
+            host=settings.get("host") or "localhost",
+            port=settings.get("port") or self.default_port,
+            database=settings.get("schema") or settings.get("database") or None,
+            user=settings.get("username") or None,
+            password=settings.get("password") or "",
+            charset="utf8mb4",
+            autocommit=True,
+            program_name=application,
+            **options,
+        )
+
+    def errors(self) -> tuple[type[Exception], ...]:
+        """PyMySQL's, and what its client-side quoting can raise."""
+        return (pymysql.Error, pymysql.Warning, UnicodeEncodeError)
+
+    def message(self, error: Exception) -> str:
+        """The server's text with its number."""
+        if len(error.args) >= 2 and isinstance(error.args[0], int):
+            return f"{error.args[1]} (error {error.args[0]})"
+        return str(error) or type(error).__name__
+
+    def server_version(self, raw: Any) -> str:
+        """MariaDB prefixes and suffixes its number with its name."""
+        version = str(raw.get_server_info())
+        if "MariaDB" in version:
+            return "MariaDB " + version.removeprefix("5.5.5-").split("-")[0]
+        return "MySQL " + version.split("-")[0]
+
+    def identity(self, raw: Any) -> tuple[Any, ...]:
+        """Host, port and data folder of the server."""
+        return (self.name, *self._rows(raw, "SELECT @@hostname, @@port, @@datadir")[0])
+
+    def default_schema(self, raw: Any) -> str | None:
+        """The connection's database."""
+        found = self._rows(raw, "SELECT DATABASE()")[0][0]
+        return str(found) if found else None
+
+    def kill(self, raw: Any, settings: Settings) -> None:
+        """KILL QUERY from a second connection: a server in the middle of a statement doesn't notice that its client is gone."""
+        try:
+            other = self._plain({**settings, "options": _without_timeouts(settings)}, "nomaflow cancel", 1)
+            try:
+                other.cursor().execute(f"KILL QUERY {int(raw.thread_id())}")
+            finally:
+                other.close()
+        except Exception:
+            pass
+
+    def open_stream(self, raw: Any, sql: str, bound: Any, in_transaction: bool) -> Any:
+        """Unbuffered; inside a transaction buffered, because the protocol allows no other statement before the last row."""
+        if in_transaction:
+            return self.execute(raw, sql, bound)
+        cursor = raw.cursor(_Unbuffered)
+        cursor.execute(sql, bound)
+        return cursor
+
+    def prepare_copy(self, raw: Any) -> None:
+        """UTC, every change of a value reported, 0 kept in AUTO_INCREMENT columns, zero dates as they are."""
+        modes = str(self._rows(raw, "SELECT @@sql_mode")[0][0]).split(",")
+        kept = [mode for mode in modes if mode and not mode.startswith("NO_ZERO_")]
+        mode = ",".join([*kept, "STRICT_ALL_TABLES", "NO_AUTO_VALUE_ON_ZERO"])
+        self._rows(
+            raw,
+            f"SET SESSION time_zone = '+00:00', sql_mode = '{mode}', sql_notes = 1, net_write_timeout = 3600, "
+            "net_read_timeout = 3600",
+        )
+
+    def _rows(self, raw: Any, sql: str, bound: Any = None) -> Any:
+        with raw.cursor() as cursor:
+            cursor.execute(sql, bound)
+            return cursor.fetchall()
+
+    # --- catalogue --------------------------------------------------------------------------------------------------
+
+    def columns(self, raw: Any, name: TableName) -> list[Column]:
+        """From information_schema."""
+        rows = self._rows(
+            raw,
+            "SELECT column_name, column_type, data_type, is_nullable, character_maximum_length, numeric_precision, "
+            "numeric_scale, datetime_precision, extra FROM information_schema.columns "
+            "WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s ORDER BY ordinal_position",
+            [name.schema, name.table],
+        )
+        return [
+            _column(
+                column,
+                native,
+                data,
+                "unsigned" in native,
+                length if data in ("char", "varchar", "binary", "varbinary") else precision,
+                scale if scale is not None else digits,
+                nullable == "YES",
+                "GENERATED" in extra.upper() and "DEFAULT_GENERATED" not in extra.upper(),
+            )
+            for column, native, data, nullable, length, precision, scale, digits, extra in rows
+        ]
+
+    def query_columns(self, raw: Any, sql: str) -> list[Column]:
+        """From the result's own description."""
+        with raw.cursor() as cursor:
+            cursor.execute(f"SELECT * FROM ({bare(sql)}) AS q LIMIT 0")
+            return [_wire_column(field) for field in cursor._result.fields]
+
+    def primary_key(self, raw: Any, name: TableName) -> list[str]:
+        """From information_schema."""
+        rows = self._rows(
+            raw,
+            "SELECT column_name FROM information_schema.key_column_usage WHERE constraint_name = 'PRIMARY' "
+            "AND table_schema = COALESCE(%s, DATABASE()) AND table_name = %s ORDER BY ordinal_position",
+            [name.schema, name.table],
+        )
+        return [row[0] for row in rows]
+
+    def referenced_by(self, raw: Any, name: TableName) -> list[str]:
+        """From information_schema; InnoDB checks row by row, so a table's references to itself count too."""
+        rows = self._rows(
+            raw,
+            "SELECT DISTINCT table_name FROM information_schema.key_column_usage "
+            "WHERE referenced_table_schema = COALESCE(%s, DATABASE()) AND referenced_table_name = %s ORDER BY 1",
+            [name.schema, name.table],
+        )
+        return [row[0] for row in rows]
+
+    def type_name(self, column: Column, in_key: bool) -> str:
+        """See the table at the top of this module."""
+        if column.dialect == self.name and column.type:
+            return column.type
+        digits = 6 if column.scale is None else min(column.scale, 6)
+        exact = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+        if column.kind == "decimal":
+            return f"DECIMAL({min(column.size or 65, 65)},{30 if column.size is None else column.scale or 0})"
+        if column.kind in ("text", "other"):
+            short = column.size if column.size and column.size <= 255 else 255 if in_key else None
+            return f"VARCHAR({short}) {exact}" if short else f"LONGTEXT {exact}"
+        return {
+            "int": {16: "SMALLINT", 32: "INT"}.get(column.size or 64, "BIGINT"),
+            "float": "FLOAT" if column.size == 32 else "DOUBLE",
+            "bool": "BOOLEAN",
+            "date": "DATE",
+            "time": f"TIME({digits})",
+            "datetime": f"DATETIME({digits})",
+            "instant": f"TIMESTAMP({digits})",
+            "json": "JSON",
+            "uuid": f"CHAR(36) {exact}",
+            "bytes": "VARBINARY(255)" if in_key else "LONGBLOB",
+        }[column.kind]
+
+    # --- copying ----------------------------------------------------------------------------------------------------
+
+    def selected(self, column: Column) -> str:
+        """A FLOAT is sent with six digits unless it's made a DOUBLE first."""
+        quoted = self.quote(column.name)
+        return f"CAST({quoted} AS DOUBLE) AS {quoted}" if column.kind == "float" and column.size == 32 else quoted
+
+    def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:
+        """Unbuffered, times as the server's texts: Python's own types know no zero date and no year beyond 9999."""
+        exact = {code: convert for code, convert in conversions.items() if code not in DATES}
+        raw.decoders = {**exact, FIELD_TYPE.BIT: lambda data: int.from_bytes(data, "big")}
+        instants = [index for index, column in enumerate(columns) if column.kind == "instant"]
+        cursor = raw.cursor(_Unbuffered)
+        cursor.execute(sql)
+        while batch := cursor.fetchmany(batch_size):
+            yield [_zoned(row, instants) for row in batch] if instants else batch
+        cursor.close()
+
+    def adapter(self, source: Column, target: Column) -> Change | None:
+        """Instants are written as UTC; NaN, infinities and true/false are not what the server's literals know."""
+        check = fit(source, target)
+        if source.dialect == self.name and target.kind != "instant" and target.kind != "datetime":
+            return check
+        moment = target.kind in ("datetime", "instant")
+
+        def change(value: Any) -> Any:
+            if check is not None:
+                value = check(value)
+            if moment and isinstance(value, str):
+                return utc_text(value)
+            if isinstance(value, float | Decimal) and not Decimal(value).is_finite():
+                raise Misfit("MariaDB and MySQL have no such number")
+            return int(value) if isinstance(value, bool) else value
+
+        return change
+
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """INSERTs of many rows each; any warning about a value is a refusal."""
+        head = f"INSERT INTO {into} ({self.names(columns)}) VALUES "
+        literal, start = raw.escape, 0
+        with raw.cursor() as cursor:
+            for count, values in _statements(rows, literal):
+                try:
+                    cursor.execute(head + values)
+                    self.check_warnings(raw, cursor)
+                except (pymysql.Error, BadRow) as error:
+                    raise self._bad_row(error, columns, rows, start) from error
+                start += count
+
+    def _bad_row(self, error: Exception, columns: Sequence[str], rows: Sequence[Row], start: int) -> Exception:
+        message = error.message if isinstance(error, BadRow) else self.message(error)
+        match = COLUMN_AT_ROW.search(message)
+        if match is None:
+            return BadRow(message)
+        index = start + int(match[2]) - 1
+        known = match[1] in columns and index < len(rows)
+        return BadRow(message, index, match[1], rows[index][list(columns).index(match[1])] if known else None)
+
+    def check_warnings(self, raw: Any, cursor: Any) -> None:
+        """The server rounds and cuts with a note even in strict mode: that's a silent change, so it's refused."""
+        if cursor.warning_count:
+            said = [text for _, code, text in raw.show_warnings() or () if code not in HARMLESS]
+            if said:
+                raise BadRow("; ".join(said[:3]))
+
+    def stash_table(self, name: TableName, stash: str) -> TableName:
+        """Beside the target: a temporary table needs a database to live in."""
+        return TableName(name.schema, stash)
+
+    def unstage(self, raw: Any, stash: str) -> None:
+        """Drop a staging table without ending the transaction."""
+        self.execute(raw, f"DROP TEMPORARY TABLE {stash}")
+
+    def lock_target(self, raw: Any, name: TableName) -> bool:
+        """A named lock of the server, held until the connection ends."""
+        return bool(self._rows(raw, "SELECT GET_LOCK(%s, 0)", [stash_of(name)])[0][0])
+
+    def differs(self, column: Column, left: str, right: str) -> str:
+        """Byte by byte: most collations take `a` for `A`."""
+        if column.kind in ("text", "json", "uuid", "other"):
+            left, right = f"CAST({left} AS BINARY)", f"CAST({right} AS BINARY)"
+        return f"NOT ({left} <=> {right})"
+
+    def update_from(self, table: str, stash: str, sets: str, match: str, changed: str) -> str:
+        """A joined UPDATE."""
+        return f"UPDATE {table} AS t JOIN {stash} AS s ON {match} SET {sets} WHERE {changed}"
+
+    def set_clause(self, column: str) -> str:
+        """With the table's alias, both sides have the column."""
+        return f"t.{self.quote(column)} = s.{self.quote(column)}"
+
+    def delete_where(self, table: str, condition: str) -> str:
+        """The form of DELETE that takes an alias."""
+        return f"DELETE t FROM {table} AS t WHERE {condition}"
+
+
+class _Unbuffered(SSCursor):
+    """Rows as they arrive. Closed early it hangs up: the driver's own would read all the rest of the answer first."""
+
+    def close(self) -> None:
+        connection: Any = self.connection
+        result: Any = vars(self).get("_result")
+        vars(self)["connection"] = None
+        if connection is not None and result is not None and result.unbuffered_active:
+            result.unbuffered_active = False
+            connection._force_close()
+
+    __del__ = close
+
+
+def _without_timeouts(settings: Settings) -> dict[str, Any]:
+    options = settings.get("options") or {}
+    return {name: value for name, value in options.items() if not name.endswith("_timeout")}
+
+
+def _statements(rows: Iterable[Row], literal: Callable[[Any], str]) -> Iterator[tuple[int, str]]:
+    """(number of rows, their VALUES) for each INSERT."""
+    pieces: list[str] = []
+    size = 0
+    for row in rows:
+        piece = f"({','.join(map(literal, row))})"
+        if pieces and size + len(piece) > STATEMENT:
+            yield len(pieces), ",".join(pieces)
+            pieces, size = [], 0
+        pieces.append(piece)
+        size += len(piece)
+    if pieces:
+        yield len(pieces), ",".join(pieces)
+
+
+def _zoned(row: Row, instants: list[int]) -> Row:
+    values = list(row)
+    for index in instants:
+        if values[index] is not None:
+            values[index] += "+00:00"
+    return values
+
+
+def _column(
+    name: str,
+    native: str,
+    data: str,
+    unsigned: bool,
+    size: int | None,
+    scale: int | None,
+    nullable: bool,
+    generated: bool,
+) -> Column:
+    kind = KINDS.get(data, "other")
+    if kind == "int":
+        size, scale = (64 if data in ("bigint", "bit") or (data == "int" and unsigned) else SIZES[data]), None
+        if data == "bigint" and unsigned:
+            # Half of its values are beyond every other database's bigint.
+            kind, size, scale = "decimal", 20, 0
+    elif kind == "float":
+        size, scale = SIZES[data], None
+    elif kind in ("text", "bytes"):
+        scale = None
+    return Column(name, native, kind, size, scale, nullable, generated, "mysql")
+
+
+def _wire_column(field: Any) -> Column:
+    """A column of a result; its native type is spelled as a table would declare it."""
+    binary, unsigned = field.charsetnr == BINARY_CHARSET, bool(field.flags & FLAG.UNSIGNED)
+    data = WIRE.get(field.type_code) or ("longblob" if binary else "longtext")
+    size: int | None = None
+    scale: int | None = None
+    native = data + (" unsigned" if unsigned and KINDS[data] == "int" else "")
+    if data == "decimal":
+        size, scale = field.length - (0 if unsigned else 1) - (1 if field.scale else 0), field.scale
+        native = f"decimal({size},{scale})"
+    elif data in ("time", "datetime", "timestamp"):
+        scale = min(field.scale, 6)
+        native = f"{data}({scale})"
+    return _column(field.name, native, data, unsigned, size, scale, True, False)

@@ -1,0 +1,373 @@
+"""PostgreSQL 12 and later, through psycopg 3.
+
+| kind     | type made for a new table |
+|----------|---------------------------|
+| int      | smallint, integer, bigint by size |
+| decimal  | numeric, with precision and scale when known |
+| float    | real, double precision |
+| bool     | boolean |
+| date, time, datetime, instant | date, time, timestamp, timestamptz |
+| text     | varchar with its length, text |
+| json, uuid, bytes | json, uuid, bytea |
+| other    | text |
+
+Rows are read and written with COPY in text format: every type of the server survives, also those that Python has no value
+for (infinity, intervals, years BC).
+"""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any, ClassVar
+
+import psycopg
+
+from connectors.kinds.sql._column import Column, TableName
+from connectors.kinds.sql._dialect import (
+    BadRow,
+    Batches,
+    Dialect,
+    OnRows,
+    Row,
+    Settings,
+    one_of,
+    text_options,
+    whole_seconds,
+)
+from connectors.kinds.sql._text import bare, only_reads
+
+CHUNK = 256 * 1024
+# In seconds: a dead network is noticed within a minute.
+KEEPALIVES = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+KINDS = {
+    "smallint": "int",
+    "integer": "int",
+    "bigint": "int",
+    "numeric": "decimal",
+    "real": "float",
+    "double precision": "float",
+    "boolean": "bool",
+    "date": "date",
+    "time without time zone": "time",
+    "timestamp without time zone": "datetime",
+    "timestamp with time zone": "instant",
+    "character varying": "text",
+    "character": "text",
+    "text": "text",
+    "json": "json",
+    "jsonb": "json",
+    "uuid": "uuid",
+    "bytea": "bytes",
+}
+SIZES = {"smallint": 16, "integer": 32, "bigint": 64, "real": 32, "double precision": 64}
+FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "int": int,
+    "decimal": Decimal,
+    "float": float,
+    "bool": lambda text: text == "t",
+    "bytes": lambda text: bytes.fromhex(text[2:]),
+}
+WHERE_IN_COPY = re.compile(
+    r"^COPY .*?, line (\d+)(?:, column (.+?))?(?:: (?:\"(.*)\"|null input))?$", re.MULTILINE | re.DOTALL
+)
+
+
+class PostgreSQL(Dialect):
+    """PostgreSQL."""
+
+    name = "postgresql"
+    label = "PostgreSQL"
+    aliases = ("postgres",)
+    default_port = 5432
+    overriding = "OVERRIDING SYSTEM VALUE"
+    pipes = True
+    # Not here on purpose: service, passfile, options, hostaddr and whatever else leads a connection somewhere else.
+    options: ClassVar[dict[str, Callable[[Any], Any]]] = {
+        "sslmode": one_of("allow", "prefer", "require", "verify-ca", "verify-full"),
+        "connect_timeout": whole_seconds,
+        "target_session_attrs": one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+        "channel_binding": one_of("prefer", "require"),
+        "gssencmode": one_of("disable", "prefer", "require"),
+        **text_options("sslrootcert sslcert sslkey sslcrl krbsrvname"),
+    }
+
+    def connect(self, settings: Settings, application: str) -> Any:
+        """Connect with keepalives; the server notices within a second when this process is gone."""
+        driver_settings: dict[str, Any] = {**KEEPALIVES, **(settings.get("options") or {})}
+        raw = psycopg.connect(
+            host=settings.get("host") or None,
+            port=settings.get("port") or None,
+            dbname=settings.get("database") or None,
+            user=settings.get("username") or None,
+            password=settings.get("password") or None,
+            application_name=application[:63],
+            autocommit=True,
+            client_encoding="UTF8",
+            **driver_settings,
+        )
+        try:
+            raw.execute("; ".join(self._session_settings(raw, settings)))  # type: ignore[arg-type]
+        except BaseException:
+            raw.close()
+            raise
+        return raw
+
+    def _session_settings(self, raw: Any, settings: Settings) -> Iterator[str]:
+        yield "SET standard_conforming_strings = on"
+        if raw.info.server_version >= 140000:
+            yield "SET client_connection_check_interval = '1s'"
+        if settings.get("schema"):
+            yield f"SET search_path TO {self.quote(settings['schema'])}, public"
+        if settings.get("read_only"):
+            yield "SET default_transaction_read_only = on"
+
+    def errors(self) -> tuple[type[Exception], ...]:
+        """psycopg's."""
+        return (psycopg.Error,)
+
+    def server_version(self, raw: Any) -> str:
+        """From the connection's start packet."""
+        return f"{self.label} {raw.info.parameter_status('server_version').split(' ')[0]}"
+
+    def identity(self, raw: Any) -> tuple[Any, ...]:
+        """Start time of the server (to the microsecond) and the database's oid: readable without any right."""
+        sql = "SELECT pg_postmaster_start_time()::text, oid::bigint FROM pg_database WHERE datname = current_database()"
+        return (self.name, *raw.execute(sql).fetchone())
+
+    def resolve(self, raw: Any, name: TableName) -> TableName:
+        """Through the search path."""
+        row = raw.execute(
+            "SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.oid = to_regclass(%s)",
+            [self.table(name)],
+        ).fetchone()
+        return TableName(*row) if row else super().resolve(raw, name)
+
+    def default_schema(self, raw: Any) -> str | None:
+        """The first schema of the search path that exists."""
+        return str(raw.execute("SELECT current_schema()").fetchone()[0])
+
+    def kill(self, raw: Any, settings: Settings) -> None:
+        """Cancel what the connection's backend is doing."""
+        try:
+            raw.cancel_safe(timeout=1.0)
+        except Exception:
+            pass
+
+    def open_stream(self, raw: Any, sql: str, bound: Any, in_transaction: bool) -> Any:
+        """Chunks as the server sends them; a cursor on the server inside a transaction, where other statements may come between."""
+        if not only_reads(sql):
+            return self.execute(raw, sql, bound)
+        if in_transaction:
+            cursor = raw.cursor(name="nomaflow_stream")
+            return cursor.execute(sql, bound)
+        return _Chunks(raw.cursor(), sql, bound)
+
+    def prepare_copy(self, raw: Any) -> None:
+        """ISO dates in UTC, shortest exact floats."""
+        raw.execute(
+            "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; "
+            "SET bytea_output = 'hex'; SET extra_float_digits = 1"
+        )
+
+    # --- catalogue --------------------------------------------------------------------------------------------------
+
+    def columns(self, raw: Any, name: TableName) -> list[Column]:
+        """From pg_attribute; a domain counts as the type under it."""
+        rows = raw.execute(
+            "SELECT a.attname, format_type(a.atttypid, a.atttypmod), "
+            "format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), "
+            "            CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END), "
+            "a.attnotnull, a.attgenerated <> '' "
+            "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
+            "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
+            [self.table(name)],
+        ).fetchall()
+        return [_column(n, kind, native, not filled, generated) for n, native, kind, filled, generated in rows]
+
+    def query_columns(self, raw: Any, sql: str) -> list[Column]:
+        """What the server's planner says, types with their modifiers."""
+        cursor = raw.execute(f"SELECT * FROM ({bare(sql)}) AS q LIMIT 0")
+        names = [column.name for column in cursor.description]
+        types = [column.type_code for column in cursor.description]
+        modifiers = [cursor.pgresult.fmod(i) for i in range(len(names))]
+        spelled = raw.execute(
+            "SELECT format_type(oid, mod) FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS q(oid, mod, at) ORDER BY at",
+            [types, modifiers],
+        ).fetchall()
+        return [_column(name, kind, kind) for name, (kind,) in zip(names, spelled, strict=True)]
+
+    def primary_key(self, raw: Any, name: TableName) -> list[str]:
+        """From pg_index."""
+        rows = raw.execute(
+            "SELECT a.attname FROM pg_index i CROSS JOIN LATERAL unnest(i.indkey) WITH ORDINALITY AS k(attnum, at) "
+            "JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum "
+            "WHERE i.indrelid = to_regclass(%s) AND i.indisprimary ORDER BY k.at",
+            [self.table(name)],
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def referenced_by(self, raw: Any, name: TableName) -> list[str]:
+        """From pg_constraint; a table's references to itself don't count, they are checked when a statement ends."""
+        rows = raw.execute(
+            "SELECT DISTINCT conrelid::regclass::text FROM pg_constraint "
+            "WHERE contype = 'f' AND confrelid = to_regclass(%s) AND conrelid <> confrelid ORDER BY 1",
+            [self.table(name)],
+        ).fetchall()
+        return [row[0] for row in rows]
+
+    def type_name(self, column: Column, in_key: bool) -> str:
+        """See the table at the top of this module."""
+        if column.dialect == self.name and column.type:
+            return column.type
+        digits = "" if column.scale is None else f"({column.scale})"
+        if column.kind == "decimal":
+            return "numeric" if column.size is None else f"numeric({column.size},{column.scale or 0})"
+        if column.kind == "text":
+            return f"varchar({column.size})" if column.size and column.size <= 10_000 else "text"
+        return {
+            "int": {16: "smallint", 32: "integer"}.get(column.size or 64, "bigint"),
+            "float": "real" if column.size == 32 else "double precision",
+            "bool": "boolean",
+            "date": "date",
+            "time": f"time{digits}",
+            "datetime": f"timestamp{digits}",
+            "instant": f"timestamp{digits} with time zone",
+            "json": "json",
+            "uuid": "uuid",
+            "bytes": "bytea",
+        }.get(column.kind, "text")
+
+    # --- copying ----------------------------------------------------------------------------------------------------
+
+    def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:
+        """COPY in text format, numbers and binary as Python values."""
+        change = [(i, FROM_TEXT[c.kind]) for i, c in enumerate(columns) if c.kind in FROM_TEXT]
+        with raw.cursor() as cursor, cursor.copy(f"COPY ({bare(sql)}) TO STDOUT") as copy:
+            rows = copy.rows()
+            while batch := list(islice(rows, batch_size)):
+                yield [_converted(row, change) for row in batch]
+
+    def pipe(self, source: Any, sql: str, raw: Any, into: str, columns: Sequence[str], on_rows: OnRows) -> None:
+        """From one server to another without looking at a value; BadRow as with `load`, counted from the first row."""
+        buffer, size, rows = [], 0, 0
+        try:
+            with (
+                source.cursor() as reader,
+                raw.cursor() as writer,
+                reader.copy(f"COPY ({bare(sql)}) TO STDOUT") as arriving,
+                writer.copy(f"COPY {into} ({self.names(columns)}) FROM STDIN") as leaving,
+            ):
+                # One message is one row.
+                for data in arriving:
+                    buffer.append(bytes(data))
+                    size += len(data)
+                    rows += 1
+                    if size >= CHUNK:
+                        leaving.write(b"".join(buffer))
+                        on_rows(rows)
+                        buffer, size, rows = [], 0, 0
+                leaving.write(b"".join(buffer))
+                on_rows(rows)
+        except psycopg.Error as error:
+            raise _bad_row(error) from error
+
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """COPY in text format."""
+        try:
+            with raw.cursor() as cursor, cursor.copy(f"COPY {into} ({self.names(columns)}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            raise _bad_row(error) from error
+
+    def stash_table(self, name: TableName, stash: str) -> TableName:
+        """In the session's own schema."""
+        return TableName("pg_temp", stash)
+
+    def lock_target(self, raw: Any, name: TableName) -> bool:
+        """An advisory lock until the transaction ends."""
+        key = f"nomaflow copy into {name}"
+        return bool(raw.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [key]).fetchone()[0])
+
+    def differs(self, column: Column, left: str, right: str) -> str:
+        """Types without equality (json, xml, point) are compared by their text."""
+        if column.kind in ("json", "other"):
+            left, right = f"{left}::text", f"{right}::text"
+        return f"{left} IS DISTINCT FROM {right}"
+
+    def after_load(self, raw: Any, name: TableName, columns: Sequence[str]) -> None:
+        """Move serial and identity sequences forward, where that is allowed."""
+        for column in columns:
+            sequence = raw.execute("SELECT pg_get_serial_sequence(%s, %s)", [self.table(name), column]).fetchone()[0]
+            if sequence is not None:
+                raw.execute(
+                    f"SELECT setval(%s, m) FROM (SELECT max({self.quote(column)})::bigint AS m FROM {self.table(name)}) AS x, "
+                    f"{sequence} AS s WHERE m >= s.last_value AND has_sequence_privilege(%s, 'UPDATE')",
+                    [sequence, sequence],
+                )
+
+
+class _Chunks:
+    """A cursor's face over psycopg's `stream`, which holds one chunk of rows at a time."""
+
+    def __init__(self, cursor: Any, sql: str, bound: Any) -> None:
+        self._cursor = cursor
+        self._rows = cursor.stream(sql, bound, size=1000)
+        # The first row brings the columns.
+        self._first = list(islice(self._rows, 1))
+        self.rowcount = -1
+
+    @property
+    def description(self) -> Any:
+        # psycopg forgets the columns of an answer without rows; that it was an answer still counts.
+        return self._cursor.description or []
+
+    def fetchmany(self, size: int) -> list[Row]:
+        first, self._first = self._first, []
+        return first + list(islice(self._rows, size - len(first)))
+
+    def close(self) -> None:
+        self._rows.close()
+        self._cursor.close()
+
+
+def _column(name: str, spelled: str, native: str, nullable: bool = True, generated: bool = False) -> Column:
+    """A column from the text of its type; `native` is what it's declared as, a domain perhaps."""
+    match = re.fullmatch(r"([a-z ]+?)(?:\((\d+)(?:,(-?\d+))?\))?((?: with(?:out)? time zone)?)", spelled)
+    base = match[1] + match[4] if match else spelled
+    numbers = [int(n) if n else None for n in match.groups()[1:3]] if match else [None, None]
+    kind = KINDS.get(base, "other")
+    size, scale = SIZES.get(base), None
+    if kind == "decimal":
+        size, scale = numbers[0], numbers[1] if numbers[0] is not None else None
+    elif kind in ("time", "datetime", "instant"):
+        scale = numbers[0]
+    elif kind == "text":
+        size = numbers[0]
+    return Column(name, native, kind, size, scale, nullable, generated, "postgresql")
+
+
+def _converted(row: Sequence[str | None], change: list[tuple[int, Callable[[str], Any]]]) -> Row:
+    values: list[Any] = list(row)
+    for index, convert in change:
+        if values[index] is not None:
+            values[index] = convert(values[index])
+    return values
+
+
+def _bad_row(error: psycopg.Error) -> Exception:
+    """BadRow when the server says which line of the COPY it refused, otherwise the error itself."""
+    match = WHERE_IN_COPY.search(error.diag.context or "")
+    if match is None:
+        return error
+    message = error.diag.message_primary or str(error)
+    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
+    return BadRow(message + detail, int(match[1]) - 1, match[2] or error.diag.column_name, match[3])

@@ -1,0 +1,337 @@
+"""SQLite 3.33 and later, through Python's own module.
+
+| kind     | type made for a new table |
+|----------|---------------------------|
+| int      | INTEGER |
+| decimal  | NUMERIC up to 15 digits, TEXT beyond (SQLite would make an inexact number of it) |
+| float    | REAL |
+| bool     | BOOLEAN (0 and 1) |
+| date, time, datetime, instant | DATE, TIME, TIMESTAMP, TIMESTAMPTZ: ISO texts |
+| text     | VARCHAR with its length, TEXT |
+| json, uuid, other | TEXT |
+| bytes    | BLOB |
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import Any, ClassVar, TypeVar
+from urllib.parse import quote
+
+from connectors.definition import ConnectorError
+from connectors.kinds.sql._column import Column, Misfit, TableName
+from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, whole_seconds
+from connectors.kinds.sql._fit import Change, as_decimal, as_text, fit
+from connectors.kinds.sql._text import bare
+
+T = TypeVar("T")
+LARGEST = 2**63
+
+
+class SQLite(Dialect):
+    """A database file. Statements run in a thread, so that a cancel reaches the step while SQLite works."""
+
+    name = "sqlite"
+    label = "SQLite"
+    paramstyle = "named"
+    # A write transaction keeps others out of the whole file: it's begun when all rows have been read.
+    loads_directly = False
+    stream_shares = True
+    folds_case = True
+    begin_sql = "BEGIN IMMEDIATE"
+    options: ClassVar[dict[str, Callable[[Any], Any]]] = {"timeout": whole_seconds}
+
+    def connect(self, settings: Settings, application: str) -> Any:
+        """Open the file; a relative path is meant from the current folder. `must_exist` in the settings refuses to make it."""
+        timeout = (settings.get("options") or {}).get("timeout", 20)
+        if self._in_memory(settings):
+            return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        path = self.path(settings)
+        if settings.get("must_exist") and not path.is_file():
+            raise ConnectorError(f"There is no SQLite file at {path}.")
+        if not path.parent.is_dir():
+            raise ConnectorError(f"There is no folder {path.parent} for the SQLite file {path.name}; make it first.")
+        mode = "ro" if settings.get("read_only") else "rw" if settings.get("must_exist") else "rwc"
+        uri = f"file:{quote(str(path))}?mode={mode}"
+        return sqlite3.connect(uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True)
+
+    def _in_memory(self, settings: Settings) -> bool:
+        return settings.get("database") == ":memory:"
+
+    def path(self, settings: Settings) -> Path:
+        """The file's absolute path."""
+        return Path(settings["database"]).absolute()
+
+    def errors(self) -> tuple[type[Exception], ...]:
+        """sqlite3's, and what binding a value can raise."""
+        return (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError)
+
+    def place(self, settings: Settings) -> str:
+        """The file."""
+        return str(settings.get("database"))
+
+    def server_version(self, raw: Any) -> str:
+        """The library's."""
+        return f"{self.label} {sqlite3.sqlite_version}"
+
+    def identity(self, raw: Any) -> tuple[Any, ...]:
+        """Device and inode of the file, so that two paths to one file are one database."""
+        path = raw.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+        if not path:
+            return (self.name, id(raw))
+        facts = os.stat(path)
+        return (self.name, facts.st_dev, facts.st_ino)
+
+    def default_schema(self, raw: Any) -> str | None:
+        """The file itself."""
+        return "main"
+
+    def watch(self, raw: Any, settings: Settings, work: Callable[[], T]) -> T:
+        """In a thread: Python delivers no signal while the main thread is inside SQLite."""
+        task = _Task(work)
+        try:
+            Thread(target=task.run, name="nomaflow-sqlite", daemon=True).start()
+            task.ended.wait()
+        finally:
+            task.abandon(raw.interrupt)
+        if task.error is not None:
+            raise task.error
+        return task.result  # type: ignore[no-any-return]
+
+    def query_columns(self, raw: Any, sql: str) -> list[Column]:
+        """Declared types where a column of the query is one of a table, otherwise what the first rows hold."""
+        raw.execute(f"CREATE TEMP VIEW _nomaflow_query AS {bare(sql)}")
+        try:
+            return self.columns(raw, TableName("temp", "_nomaflow_query"))
+        finally:
+            raw.execute("DROP VIEW temp._nomaflow_query")
+
+    def columns(self, raw: Any, name: TableName) -> list[Column]:
+        """Declared types; a column without one is what its first rows hold."""
+        rows = raw.execute(
+            'SELECT name, type, "notnull", hidden FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1 ORDER BY cid',
+            [name.table, name.schema or "main"],
+        ).fetchall()
+        columns = [_column(n, declared, not notnull, hidden in (2, 3)) for n, declared, notnull, hidden in rows]
+        unknown = [column.name for column in columns if column.kind == "other"]
+        seen = self._seen(raw, name, unknown) if unknown else {}
+        return [replace(c, kind=seen[c.name], size=None) if c.name in seen else c for c in columns]
+
+    def _seen(self, raw: Any, name: TableName, columns: list[str]) -> dict[str, str]:
+        """The kinds of the values in the first rows."""
+        types = ", ".join(f"typeof({self.quote(c)})" for c in columns)
+        rows = raw.execute(f"SELECT {types} FROM {self.table(name)} LIMIT 1000").fetchall()
+        kinds = {}
+        for index, column in enumerate(columns):
+            found = {row[index] for row in rows} - {"null"}
+            if found and found <= {"integer", "real"}:
+                kinds[column] = "int" if found == {"integer"} else "float"
+            else:
+                kinds[column] = "bytes" if found == {"blob"} else "text"
+        return kinds
+
+    def primary_key(self, raw: Any, name: TableName) -> list[str]:
+        """From the table's declaration."""
+        sql = "SELECT name FROM pragma_table_info(?, ?) WHERE pk > 0 ORDER BY pk"
+        return [row[0] for row in raw.execute(sql, [name.table, name.schema or "main"]).fetchall()]
+
+    def referenced_by(self, raw: Any, name: TableName) -> list[str]:
+        """From every other table's foreign keys."""
+        sql = (
+            "SELECT DISTINCT m.name FROM sqlite_master m JOIN pragma_foreign_key_list(m.name) f "
+            "WHERE m.type = 'table' AND lower(f.\"table\") = lower(?) AND lower(m.name) <> lower(?) ORDER BY 1"
+        )
+        return [row[0] for row in raw.execute(sql, [name.table, name.table]).fetchall()]
+
+    def type_name(self, column: Column, in_key: bool) -> str:
+        """See the table at the top of this module."""
+        if column.dialect == self.name and column.type:
+            return column.type
+        if column.kind == "decimal":
+            exact = column.size is not None and column.size <= 15
+            return f"NUMERIC({column.size},{column.scale or 0})" if exact else "TEXT"
+        if column.kind == "text" and column.size:
+            return f"VARCHAR({column.size})"
+        return {
+            "int": "INTEGER",
+            "float": "REAL",
+            "bool": "BOOLEAN",
+            "date": "DATE",
+            "time": "TIME",
+            "datetime": "TIMESTAMP",
+            "instant": "TIMESTAMPTZ",
+            "bytes": "BLOB",
+        }.get(column.kind, "TEXT")
+
+    def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:
+        """Values as SQLite holds them."""
+        with closing(raw.execute(sql)) as cursor:
+            while batch := cursor.fetchmany(batch_size):
+                yield batch
+
+    def prepare_copy(self, raw: Any) -> None:
+        """Foreign keys count."""
+        raw.execute("PRAGMA foreign_keys = ON")
+
+    def adapter(self, source: Column, target: Column) -> Change | None:
+        """SQLite takes anything anywhere and may turn it into a number: only what stays exact goes in."""
+        roomy = replace(target, size=None, scale=None if target.kind == "decimal" else 9)
+        check, affinity = fit(source, roomy), _affinity(target.type)
+        by_value = target.kind in ("int", "decimal", "float", "bool")
+
+        def change(value: Any) -> Any:
+            if check is not None:
+                value = check(value)
+            if isinstance(value, str):
+                if source.kind == "instant":
+                    value = re.sub(r"([+-]\d\d)\Z", r"\1:00", value)
+                return value if affinity in ("TEXT", "BLOB") else _text_kept(value, affinity, by_value)
+            return value if isinstance(value, bytes) else _number(value, affinity)
+
+        if source.dialect == self.name and source.type == target.type:
+            return None
+        return change
+
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """One prepared INSERT for all rows."""
+        marks = ", ".join("?" * len(columns))
+        before, alone = raw.total_changes, not raw.in_transaction
+        try:
+            if alone:
+                raw.execute("BEGIN")
+            raw.executemany(f"INSERT INTO {into} ({self.names(columns)}) VALUES ({marks})", rows)
+            if alone:
+                raw.execute("COMMIT")
+        except self.errors() as error:
+            # Rows before the refused one have been counted, also where triggers don't exist: a stash has none.
+            raise BadRow(self.message(error), raw.total_changes - before) from error
+
+    def stash_table(self, name: TableName, stash: str) -> TableName:
+        """In the connection's temporary database, beside every file."""
+        return TableName("temp", stash)
+
+    def stage(self, raw: Any, name: TableName, columns: Sequence[str], stash: str) -> str:
+        """Declared types are copied; `AS SELECT` would keep the affinity alone."""
+        declared = {column.name: column.type for column in self.columns(raw, name)}
+        quoted = self.table(self.stash_table(name, stash))
+        raw.execute(f"CREATE TABLE {quoted} ({', '.join(f'{self.quote(c)} {declared[c]}' for c in columns)})")
+        return quoted
+
+    def differs(self, column: Column, left: str, right: str) -> str:
+        """Byte by byte, whatever collation the column has."""
+        return f"{left} IS NOT {right} COLLATE BINARY"
+
+
+class _Task:
+    """Work in another thread that can be called off at any moment, even while the thread is being started."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self._running = Lock()
+        self._abandoned = False
+        self.ended = Event()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """Do the work, unless it has been called off."""
+        with self._running:
+            if not self._abandoned:
+                try:
+                    self.result = self._work()
+                except BaseException as error:
+                    self.error = error
+        self.ended.set()
+
+    def abandon(self, interrupt: Callable[[], None]) -> None:
+        """Return once the work has ended or can't begin any more. The connection may be closed after this, not before."""
+        self._abandoned = True
+        # An interrupt that comes before the statement starts does nothing: repeat it.
+        while not self._running.acquire(timeout=0.02):
+            interrupt()
+        self._running.release()
+
+
+def _affinity(declared: str) -> str:
+    """The rule by which SQLite converts values stored in a column."""
+    upper = declared.upper()
+    for words, affinity in [
+        (("INT",), "INTEGER"),
+        (("CHAR", "CLOB", "TEXT"), "TEXT"),
+        (("BLOB",), "BLOB"),
+        (("REAL", "FLOA", "DOUB"), "REAL"),
+    ]:
+        if any(word in upper for word in words):
+            return affinity
+    return "NUMERIC" if upper else "BLOB"
+
+
+def _column(name: str, declared: str, nullable: bool, generated: bool) -> Column:
+    """A column by its declared type, as people mean it rather than as SQLite treats it."""
+    upper = declared.upper()
+    numbers = [int(n) for n in re.findall(r"\d+", upper)]
+    kinds = [
+        (r"BOOL", "bool"),
+        (r"INT(?!ERVAL)", "int"),
+        (r"DEC|NUMERIC|NUMBER|MONEY", "decimal"),
+        (r"REAL|FLOA|DOUB", "float"),
+        (r"TIMESTAMPTZ|WITH TIME ZONE", "instant"),
+        (r"DATETIME|TIMESTAMP", "datetime"),
+        (r"DATE", "date"),
+        (r"TIME", "time"),
+        (r"JSON", "json"),
+        (r"UUID", "uuid"),
+        (r"CHAR|CLOB|TEXT|STRING", "text"),
+        (r"BLOB|BINARY", "bytes"),
+    ]
+    kind = next((kind for pattern, kind in kinds if re.search(pattern, upper)), "other")
+    size = {"int": 64, "float": 64}.get(kind)
+    scale = None
+    if kind == "decimal" and numbers:
+        size, scale = numbers[0], numbers[1] if len(numbers) > 1 else 0
+    elif kind == "text" and numbers:
+        size = numbers[0]
+    return Column(name, declared, kind, size, scale, nullable, generated, "sqlite")
+
+
+def _number(value: Any, affinity: str) -> Any:
+    """A number as SQLite keeps it without loss."""
+    if isinstance(value, bool):
+        return int(value)
+    if affinity == "TEXT":
+        return as_text(value)
+    if isinstance(value, float):
+        if value != value:
+            raise Misfit("SQLite has no NaN, it would become NULL")
+        return value
+    if isinstance(value, Decimal):
+        return _kept(value, affinity)
+    return _kept(Decimal(value), affinity) if affinity == "REAL" or not -LARGEST <= value < LARGEST else value
+
+
+def _kept(number: Decimal, affinity: str) -> int | float:
+    if not number.is_finite():
+        raise Misfit("SQLite has no such number; make the column TEXT")
+    if affinity != "REAL" and number == number.to_integral_value() and -LARGEST <= number < LARGEST:
+        return int(number)
+    stored = float(number)
+    if as_decimal(stored) != number:
+        raise Misfit("it has more digits than SQLite keeps in a number; make the column TEXT")
+    return stored
+
+
+def _text_kept(text: str, affinity: str, by_value: bool) -> str:
+    """A text for a column in which SQLite turns texts that look like numbers into numbers."""
+    number = as_decimal(text.strip()) if text[:64].strip(" +-.0123456789eE") == "" else None
+    if number is None or not number.is_finite():
+        return text
+    stored = _kept(number, affinity)
+    if not by_value and str(stored) != text:
+        raise Misfit(f"SQLite would turn it into the number {stored}; make the column TEXT")
+    return text

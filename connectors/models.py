@@ -1,0 +1,61 @@
+"""Connectors and their named queries."""
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from connectors.definition import Definition
+from nomaflow_site.lib.sealing import EncryptedJSONField, SealedJSONField, unseal
+
+NAME = RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, - and _ only.")
+
+
+class Connector(models.Model):
+    """A named description of how to reach a database, an HTTP API or a directory. Secrets are one encrypted column."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[NAME])
+    kind = models.CharField(max_length=20)
+    description = models.TextField(blank=True)
+    config = SealedJSONField(default=dict, blank=True)
+    secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def definition(self) -> Definition:
+        """The values for the process that connects, secrets opened."""
+        hidden = [str(value) for value in self.secrets.values()]
+        return Definition(
+            name=self.name,
+            kind=self.kind,
+            config=unseal(self.config, hidden.append),
+            secrets=self.secrets,
+            hidden=tuple(hidden),
+            queries=dict(self.queries.values_list("name", "sql")) if self.pk else {},
+        )
+
+    def natural_key(self) -> tuple[Any, ...]:
+        """The name."""
+        return (self.name,)
+
+
+class NamedQuery(models.Model):
+    """SQL kept with its connector and used in steps by name."""
+
+    connector = models.ForeignKey(Connector, on_delete=models.CASCADE, related_name="queries")
+    name = models.CharField(max_length=100, validators=[NAME])
+    sql = models.TextField("SQL")
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "named queries"
+        constraints = [models.UniqueConstraint(fields=["connector", "name"], name="one_query_per_name")]
+
+    def __str__(self) -> str:
+        return f"{self.connector}: {self.name}"

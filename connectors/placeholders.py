@@ -1,0 +1,42 @@
+"""What an export shows in place of a connector's secrets: `${env:JOB_<NAME>_<FIELD>}`."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.models import Connector
+from nomaflow_site.lib.sealing import ONE_TOKEN, is_sealed, sealed_paths
+
+# Where a value is: ("headers", "Authorization").
+Path = tuple[str, ...]
+
+
+def placeholder(connector: str, *path: str) -> str:
+    """`${env:JOB_REPORTING_PASSWORD}`."""
+    words = "_".join((connector, *path))
+    return f"${{env:JOB_{re.sub(r'[^A-Za-z0-9]', '_', words).upper()}}}"
+
+
+def marks_of(connector: Connector, secrets: Mapping[str, str]) -> dict[Path, str]:
+    """The placeholder of every stored secret by its path; a secret that is itself one `${...}` needs none."""
+    paths = [(name,) for name, secret in secrets.items() if not ONE_TOKEN.match(secret)]
+    return {path: placeholder(connector.name, *path) for path in [*paths, *sealed_paths(connector.config)]}
+
+
+def connector_settings(connector: Connector) -> dict[str, Any]:
+    """The settings for export: every secret as its placeholder, never the secret."""
+    marks = marks_of(connector, connector.secrets)
+    settings: dict[str, Any] = _marked(connector.config, marks)
+    for field, secret in connector.secrets.items():
+        settings[field] = marks.get((field,), secret)
+    return settings
+
+
+def _marked(value: Any, marks: Mapping[Path, str], path: Path = ()) -> Any:
+    if is_sealed(value):
+        return marks[path]
+    if isinstance(value, Mapping):
+        return {key: _marked(item, marks, (*path, str(key))) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item, marks, (*path, str(index))) for index, item in enumerate(value)]
+    return value

@@ -1,0 +1,142 @@
+"""The job's own pages in the admin: versions with diff and restore, duplicate, and the preview of a schedule."""
+
+import datetime
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.admin import ModelAdmin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_POST
+
+from jobs.catalogue import diff_versions, duplicate_job, restore_version
+from jobs.cron import BadCron, Cron
+from jobs.forms import DuplicateForm
+from jobs.models import Job, JobVersion
+from jobs.validation import InvalidJob
+
+PREVIEWED = 3
+View = Callable[..., HttpResponse]
+
+
+def next_fires_of(schedule: str, zone: str, now: datetime.datetime | None = None) -> list[str]:
+    """The next three fires in words, in the schedule's zone; none without a schedule. The fault of one that's wrong."""
+    if not schedule.strip():
+        return []
+    try:
+        cron = Cron(schedule, zone)
+    except BadCron as error:
+        return [str(error)]
+    fires, fire = [], now or timezone.now()
+    for _ in range(PREVIEWED):
+        fire = cron.next(fire)
+        fires.append(f"{fire.astimezone(cron.zone):%a %Y-%m-%d %H:%M:%S %Z}")
+    return fires
+
+
+def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:
+    """(route, name, view) of each page."""
+
+    def cron_preview(request: HttpRequest) -> HttpResponse:
+        """The next fires of what is being typed."""
+        if not (model_admin.has_change_permission(request) or model_admin.has_add_permission(request)):
+            raise PermissionDenied
+        fires = next_fires_of(request.GET.get("cron", ""), request.GET.get("tz", ""))
+        return JsonResponse({"fires": fires or ["never: runs by hand only"]})
+
+    def duplicate(request: HttpRequest, object_id: str) -> HttpResponse:
+        """Ask for the new id first, then copy."""
+        job = get_object_or_404(Job, pk=unquote(object_id))
+        if not (model_admin.has_add_permission(request) and model_admin.has_change_permission(request, job)):
+            raise PermissionDenied
+        form = DuplicateForm(request.POST or None, initial={"new_id": f"{job.id}-copy"})
+        if request.method == "POST" and form.is_valid():
+            try:
+                copy = duplicate_job(job, form.cleaned_data["new_id"], by=_name(request), user=_user(request))
+            except InvalidJob as error:
+                form.add_error(None, [str(fault) for fault in error.faults])
+            else:
+                message = f"{copy.id} is a copy of {job.id}. Its schedules are switched off until you switch them on."
+                messages.success(request, message)
+                return redirect("admin:jobs_job_change", copy.id)
+        return _page(request, "duplicate", job.id, f"Duplicate {job.id}", form=form)
+
+    def versions(request: HttpRequest, object_id: str) -> HttpResponse:
+        """All versions, and the difference of two; also of a deleted job."""
+        key = unquote(object_id)
+        if not model_admin.has_view_permission(request):
+            raise PermissionDenied
+        found = list(JobVersion.objects.filter(job_key=key))
+        if not found:
+            raise Http404(f"No versions of a job {key!r}.")
+        new = _chosen(found, request.GET.get("new")) or found[0]
+        older = [version for version in found if version.number < new.number]
+        old = _chosen(found, request.GET.get("old")) or (older[0] if older else None)
+        return _page(
+            request,
+            "versions",
+            key,
+            f"Versions of {key}",
+            versions=found,
+            old=old,
+            new=new,
+            diff=[(_kind(line), line) for line in diff_versions(old, new)],
+            may_restore=_may_restore(model_admin, request),
+        )
+
+    @require_POST
+    def restore(request: HttpRequest, object_id: str, number: int) -> HttpResponse:
+        """Make the job what it was."""
+        version = get_object_or_404(JobVersion, job_key=unquote(object_id), number=number)
+        if not _may_restore(model_admin, request):
+            raise PermissionDenied
+        try:
+            job = restore_version(version, by=_name(request), user=_user(request))
+        except InvalidJob as error:
+            for fault in error.faults:
+                messages.error(request, str(fault))
+            return redirect("admin:jobs_job_versions", version.job_key)
+        messages.success(request, f"{job.id} is what it was at version {number}; that is version {job.version} now.")
+        return redirect("admin:jobs_job_change", job.id)
+
+    return [
+        ("cron-preview/", "cron_preview", cron_preview),
+        ("<path:object_id>/duplicate/", "duplicate", duplicate),
+        ("<path:object_id>/versions/", "versions", versions),
+        ("<path:object_id>/versions/<int:number>/restore/", "restore", restore),
+    ]
+
+
+def _page(request: HttpRequest, name: str, job_id: str, title: str, **context: Any) -> HttpResponse:
+    from django.contrib.admin import site
+
+    exists = Job.objects.filter(pk=job_id).exists()
+    job_url = reverse("admin:jobs_job_change", args=[job_id]) if exists else ""
+    shared = {**site.each_context(request), "opts": Job._meta, "job_id": job_id, "job_url": job_url, "title": title}
+    return TemplateResponse(request, f"admin/jobs/{name}.html", {**shared, **context})
+
+
+def _chosen(versions: list[JobVersion], number: str | None) -> JobVersion | None:
+    return next((version for version in versions if str(version.number) == number), None)
+
+
+def _may_restore(model_admin: "ModelAdmin[Job]", request: HttpRequest) -> bool:
+    return model_admin.has_change_permission(request) and model_admin.has_add_permission(request)
+
+
+def _kind(line: str) -> str:
+    return {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "same")
+
+
+def _name(request: HttpRequest) -> str:
+    return request.user.get_username()
+
+
+def _user(request: HttpRequest) -> Any:
+    return request.user

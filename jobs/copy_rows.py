@@ -1,0 +1,65 @@
+"""What happens to each row on its way from source to target, and what is said about the one that doesn't fit."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from connectors.kinds.sql import BadRow, Column, Misfit
+from jobs.steptype import StepFailed
+
+Change = Callable[[Any], Any]
+
+
+def both(first: Change | None, second: Change | None) -> Change | None:
+    """One change after the other; a NULL on the way stays one."""
+    if first is None or second is None:
+        return first or second
+
+    def change(value: Any) -> Any:
+        between = first(value)
+        return None if between is None else second(between)
+
+    return change
+
+
+def change_rows(
+    rows: Sequence[Sequence[Any]], changes: Sequence[Change | None], columns: Sequence[Column], before: int
+) -> Sequence[Sequence[Any]]:
+    """The rows with every change made. StepFailed naming row (counted from `before`), column and value of the first misfit."""
+    active = [(index, change) for index, change in enumerate(changes) if change is not None]
+    if not active:
+        return rows
+    changed = []
+    for number, row in enumerate(rows, before + 1):
+        values = list(row)
+        for index, change in active:
+            if values[index] is not None:
+                try:
+                    values[index] = change(values[index])
+                except Misfit as misfit:
+                    raise StepFailed(describe(number, columns[index].name, row[index], str(misfit))) from misfit
+        changed.append(values)
+    return changed
+
+
+def describe(row: int | None, column: str | None, value: Any, reason: str) -> str:
+    """`Row 3, column 'amount', value 1.239: ...` with as much as is known."""
+    parts = [] if row is None else [f"row {row:,}"]
+    parts += [] if column is None else [f"column {column!r}"]
+    parts += [] if value is None else [f"value {_short(value)}"]
+    where = ", ".join(parts)
+    return f"{where[0].upper()}{where[1:]}: {reason}" if where else reason
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str | bytes) else str(value)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text):,} characters)"
+
+
+def refused(error: BadRow, before: int, rows: Sequence[Sequence[Any]], columns: Sequence[Column]) -> StepFailed:
+    """The failure for a row that the target's database refused, `before` rows having gone in earlier."""
+    value = error.value
+    names = [column.name for column in columns]
+    if value is None and error.index is not None and error.column in names and error.index < len(rows):
+        value = rows[error.index][names.index(error.column)]
+    number = None if error.index is None else before + error.index + 1
+    return StepFailed(describe(number, error.column, value, error.message))

@@ -1,0 +1,154 @@
+"""Where a copy writes: the target table, its creation, and the three ways of publishing rows into it.
+
+Rows that replace or meet others are gathered in a temporary table, which goes with its connection however the copy ends, and
+are published by a few statements in one transaction: readers see the old rows until it commits. Nothing is renamed, so views,
+grants, indexes, foreign keys, defaults and identity stay as they are.
+"""
+
+from collections.abc import Sequence
+
+from connectors.definition import ConnectorError
+from connectors.kinds.sql import Column, Session, SqlClient, Staging, TableName, stash_of
+from jobs.copy_source import Source, pick
+from jobs.steptype import StepFailed
+
+
+class Target:
+    """A table behind a session. `wanted` below are the columns of the copy, named as they are to be in the target."""
+
+    def __init__(self, client: SqlClient, session: Session, schema: str | None, table: str) -> None:
+        self.session, self.dialect = session, session.dialect
+        session.call(lambda: self.dialect.prepare_copy(session.raw))
+        written = TableName(schema or client.schema, table)
+        self.name = session.call(lambda: self.dialect.resolve(session.raw, written))
+        self.quoted = self.dialect.table(self.name)
+        self.known = self._read_columns(self.name)
+        # The columns of the table as it is, or as it's going to be made.
+        self.planned = self.known
+        self.created = False
+
+    def _read_columns(self, name: TableName) -> list[Column]:
+        return self.session.call(lambda: self.dialect.columns(self.session.raw, name))
+
+    @property
+    def exists(self) -> bool:
+        """Whether the table is there already."""
+        return bool(self.known)
+
+    def refuse_self_copy(self, source: Source) -> None:
+        """StepFailed when source and target are one table, by whatever connectors they're reached."""
+        if source.name is None or source.dialect.name != self.dialect.name:
+            return
+        if self._whereabouts(self.session, self.name) == self._whereabouts(source.session, source.name):
+            raise StepFailed(f"{self.name} would be copied onto itself; name another target table or database.")
+
+    def _whereabouts(self, session: Session, name: TableName) -> str:
+        whole = repr((*session.call(lambda: session.dialect.identity(session.raw)), *name))
+        return whole.casefold() if self.dialect.folds_case else whole
+
+    # --- columns ----------------------------------------------------------------------------------------------------
+
+    def matching(self, wanted: Sequence[Column]) -> list[Column]:
+        """The target's column for each of `wanted`. StepFailed naming those it doesn't have."""
+        found = [pick(self.planned, column.name) for column in wanted]
+        lost = [column.name for column, match in zip(wanted, found, strict=True) if match is None]
+        if lost:
+            raise StepFailed(
+                f"Target {self.name} has no column {', '.join(map(repr, lost))}; it has "
+                f"{', '.join(column.name for column in self.planned)}. Add it there, or pick or rename with `columns`."
+            )
+        return [match for match in found if match is not None]
+
+    def primary_key(self) -> list[str]:
+        """The table's own key columns."""
+        return self.session.call(lambda: self.dialect.primary_key(self.session.raw, self.name))
+
+    def key(self, asked: Sequence[str], columns: Sequence[Column]) -> list[str]:
+        """The key of an upsert, as spelled in the target. StepFailed when there is none among the copied columns."""
+        keys = list(asked) or self.primary_key()
+        if not keys:
+            raise StepFailed(f"Target {self.name} has no primary key; name the key with `key_columns`.")
+        found = [pick(columns, key) for key in keys]
+        lost = [key for key, match in zip(keys, found, strict=True) if match is None]
+        if lost:
+            raise StepFailed(f"The key column {', '.join(map(repr, lost))} is not among the copied columns.")
+        return [match.name for match in found if match is not None]
+
+    # --- making -----------------------------------------------------------------------------------------------------
+
+    def create(self, quoted: str, wanted: Sequence[Column], key: Sequence[str]) -> None:
+        """Make a table with the nearest types of this database and a primary key."""
+        lines = [
+            f"{self.dialect.quote(c.name)} {self.dialect.type_name(c, c.name in key)}"
+            + ("" if c.nullable and c.name not in key else " NOT NULL")
+            for c in wanted
+        ]
+        lines += [f"PRIMARY KEY ({self.dialect.names(key)})"] if key else []
+        self.session.call(lambda: self.dialect.execute(self.session.raw, f"CREATE TABLE {quoted} ({', '.join(lines)})"))
+
+    def create_missing(self, wanted: Sequence[Column], key: Sequence[str]) -> None:
+        """Make the target itself when it's not there."""
+        if not self.exists:
+            self.create(self.quoted, wanted, key)
+            self.created = True
+            self.known = self.planned = self._read_columns(self.name)
+
+    def create_stash(self, wanted: Sequence[Column], key: Sequence[str]) -> str:
+        """Make a temporary table like the target that is yet to be made; its quoted name."""
+        stash = self.dialect.stash_table(self.name, stash_of(self.name))
+        self.create(self.dialect.table(stash), wanted, key)
+        self.planned = self._read_columns(stash)
+        return self.dialect.table(stash)
+
+    def drop_created(self) -> None:
+        """After a failure: drop the table that this copy has made, where the rollback doesn't."""
+        if self.created and not self.dialect.transactional_ddl:
+            self.session.call(lambda: self.dialect.execute(self.session.raw, f"DROP TABLE {self.quoted}"))
+
+    def lock(self) -> None:
+        """StepFailed when another copy is publishing into the same table."""
+        if not self.session.call(lambda: self.dialect.lock_target(self.session.raw, self.name)):
+            raise StepFailed(f"Another copy into {self.name} is running; start this one when it has ended.")
+
+    def is_empty(self) -> bool:
+        """Whether the table has no row."""
+        return self.session.scalar(self.dialect.one_row(self.quoted)) is None
+
+    def rows(self) -> int:
+        """How many rows the table has."""
+        return int(self.session.scalar(f"SELECT count(*) FROM {self.quoted}"))
+
+    # --- publishing -------------------------------------------------------------------------------------------------
+
+    def publish(self, mode: str, staging: Staging, stash: str) -> None:
+        """Bring the rows of a staging table into the target, inside the open transaction."""
+        if mode == "upsert":
+            staging.upsert(stash)
+        elif mode == "append":
+            staging.insert_all(stash)
+        else:
+            self._replace(staging, stash)
+
+    def _replace(self, staging: Staging, stash: str) -> None:
+        referrers = self.session.call(lambda: self.dialect.referenced_by(self.session.raw, self.name))
+        if not referrers:
+            staging.delete_all()
+            staging.insert_all(stash)
+            return
+        # Rows that others point at can't go and come back: what is missing goes, what differs changes, what is new comes.
+        staging.keys = self.primary_key()
+        if not staging.keys or not set(staging.keys) <= set(staging.columns):
+            raise StepFailed(
+                f"{self.name} is referenced by {', '.join(referrers)} and its primary key is not among the copied columns: "
+                "its rows can't be replaced one by one. Copy the key too, or drop the reference."
+            )
+        staging.check_keys(stash)
+        try:
+            staging.delete_missing(stash)
+        except ConnectorError as error:
+            raise StepFailed(
+                f"Rows of {self.name} that are no longer in the source are still referenced by "
+                f"{', '.join(referrers)}: {error}"
+            ) from error
+        staging.update_changed(stash)
+        staging.insert_new(stash)

@@ -1,0 +1,191 @@
+"""The admin's form of a job: identity, schedule, parameters, retry and alerts. Steps and presets have forms of their own."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from jobs.cron import zone_names
+from jobs.jobform import MOST_SECONDS
+from jobs.models import JOB_ID, Job, JobVersion
+from jobs.validation import check_job
+from nomaflow_site.lib.config import ListField, TableField
+from nomaflow_site.lib.sealing import mask, restore_masked, sealed_paths
+
+HEAD = ("description", "schedule", "timezone", "tags", "enabled", "log_level", "timeout_seconds", "overlap", "params")
+PRESET_FIELDS = ["name", "params", "op_kwargs", "step_enabled", "log_level", "schedule", "timezone", "enabled"]
+TOML_HELP = "One `name = value` a line, texts in quotes."
+# Where a fault of a definition belongs on the form, by the beginning of its field's name.
+PLACES = {"retry.": "retry_", "alerts.": "alerts_"}
+
+
+def zone_choices(current: str = "") -> list[tuple[str, str]]:
+    """Every zone, and the current value should this machine not know it."""
+    return [(name, name) for name in sorted(zone_names() | ({current} - {""}))]
+
+
+def unmasked(typed: Any, stored: Any) -> Any:
+    """What was typed, with the stored secret wherever its mask was left alone. ValidationError for a sealed value typed."""
+    if list(sealed_paths(typed)):
+        raise ValidationError("Sealed values can't be typed in; write the value itself.")
+    return restore_masked(typed, stored)
+
+
+class JobForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A job without its steps and presets."""
+
+    timezone = forms.ChoiceField(initial="UTC", help_text="The schedule follows the clocks of this zone.")
+    tags = forms.CharField(required=False, help_text="Separated by commas.")
+    params = TableField(required=False, help_text=f"Values that every step gets. {TOML_HELP}")
+    step_defaults = TableField(required=False, help_text=f"Merged under every step that knows the name. {TOML_HELP}")
+    alerts_declared = forms.BooleanField(required=False, label="Alert somebody about this job's runs")
+    alerts_on_failure = forms.BooleanField(required=False, initial=True, label="On failure")
+    alerts_on_success = forms.BooleanField(required=False, label="On success")
+    alerts_on_long_run_minutes = forms.IntegerField(
+        required=False, min_value=1, max_value=MOST_SECONDS, label="When still running after (minutes)"
+    )
+    alerts_recipients = ListField(
+        required=False,
+        label="Recipients",
+        help_text="One a line: #channel, @user, an address or a channel's name. Empty: the channel's default.",
+    )
+    seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = Job
+        fields = [
+            "id",
+            *HEAD,
+            "retry_attempts",
+            "retry_backoff",
+            "retry_base_seconds",
+            "step_defaults",
+        ]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        job = self.instance
+        self._stored_params, self._stored_defaults = job.params, job.step_defaults
+        self.fields["timezone"].choices = zone_choices(job.timezone)  # type: ignore[attr-defined]
+        shown = {
+            "tags": ", ".join(map(str, job.tags)),
+            "params": mask(job.params),
+            "step_defaults": mask(job.step_defaults),
+            "alerts_declared": job.alerts is not None,
+            "seen_version": job.version,
+            **{f"alerts_{key}": value for key, value in (job.alerts or {}).items()},
+        }
+        self.initial.update(shown)
+
+    def clean_id(self) -> str:
+        """An id is for ever, so that a wrong one is worth refusing before it's stored."""
+        JOB_ID(self.cleaned_data["id"])
+        return str(self.cleaned_data["id"])
+
+    def clean_tags(self) -> list[str]:
+        """The tags as a list."""
+        return [tag.strip() for tag in self.cleaned_data["tags"].split(",") if tag.strip()]
+
+    def clean_params(self) -> Any:
+        """The parameters, untouched secrets as they were."""
+        return unmasked(self.cleaned_data["params"], self._stored_params)
+
+    def clean_step_defaults(self) -> Any:
+        """The same."""
+        return unmasked(self.cleaned_data["step_defaults"], self._stored_defaults)
+
+    def clean_description(self) -> str:
+        """Browsers send two characters for the end of a line."""
+        return str(self.cleaned_data["description"]).replace("\r\n", "\n")
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse what the import refuses, beside the field; and a save over somebody else's."""
+        cleaned = super().clean() or self.cleaned_data
+        if not self.errors:
+            for fault in check_job(self.definition()):
+                if fault.field != "steps":
+                    self.add_error(self._place(fault.field), fault.message)
+        seen = cleaned.get("seen_version")
+        if self.instance.version and seen is not None and seen != self.instance.version:
+            self.add_error(None, self._overtaken())
+        return cleaned
+
+    def _place(self, field: str) -> str | None:
+        for start, place in PLACES.items():
+            if field.startswith(start):
+                field = place + field.removeprefix(start)
+        name = field.partition(".")[0]
+        return name if name in self.fields else None
+
+    def _overtaken(self) -> str:
+        last = JobVersion.objects.filter(job_key=self.instance.id).order_by("-number").first()
+        who = f" by {last.saved_by}" if last else ""
+        return (
+            f"The job was saved{who} after you opened this page; saving now would undo that. "
+            "Open the job in another tab, then repeat your change there."
+        )
+
+    def definition(self) -> dict[str, Any]:
+        """The job's part of a definition, shaped as in TOML."""
+        given = self.cleaned_data
+        definition = {"id": given.get("id", self.instance.id), **{key: given[key] for key in HEAD}}
+        definition["retry"] = {key: given[f"retry_{key}"] for key in ("attempts", "backoff", "base_seconds")}
+        definition["step_defaults"] = given["step_defaults"]
+        if given["alerts_declared"]:
+            keys = ("on_failure", "on_success", "on_long_run_minutes", "recipients")
+            definition["alerts"] = {key: given[f"alerts_{key}"] for key in keys}
+        return definition
+
+
+class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """One preset of a job."""
+
+    params = TableField(required=False, help_text=f"Over the job's parameters. {TOML_HELP}")
+    op_kwargs = TableField(required=False, help_text='By step: `"load orders" = {limit = 10}`.')
+    step_enabled = TableField(required=False, help_text='By step: `"load orders" = false`.')
+    timezone = forms.ChoiceField(required=False)
+
+    class Meta:
+        fields = PRESET_FIELDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        preset = self.instance
+        self._stored = {key: getattr(preset, key) for key in ("params", "op_kwargs", "step_enabled")}
+        self.initial.update({key: mask(value) for key, value in self._stored.items()})
+        self.initial["timezone"] = preset.timezone if preset.pk else ""
+        choices = [("", "the job's timezone"), *zone_choices(preset.timezone)]
+        self.fields["timezone"].choices = choices  # type: ignore[attr-defined]
+
+    def clean_params(self) -> Any:
+        """The parameters, untouched secrets as they were."""
+        return unmasked(self.cleaned_data["params"], self._stored["params"])
+
+    def clean_op_kwargs(self) -> Any:
+        """The same."""
+        return unmasked(self.cleaned_data["op_kwargs"], self._stored["op_kwargs"])
+
+    def validate_unique(self) -> None:
+        """Left to the whole job's check, which sees what all names will be."""
+
+    def validate_constraints(self) -> None:
+        """Likewise."""
+
+    def definition(self) -> dict[str, Any]:
+        """The preset shaped as in TOML."""
+        return {key: self.cleaned_data[key] for key in PRESET_FIELDS if self.cleaned_data[key] != ""}
+
+
+class DuplicateForm(forms.Form):
+    """The id of a copy."""
+
+    new_id = forms.CharField(
+        max_length=100, validators=[JOB_ID], label="Id of the copy", help_text="Letters, digits, - and _; for ever."
+    )
+
+    def clean_new_id(self) -> str:
+        """Not taken."""
+        new_id = str(self.cleaned_data["new_id"])
+        if Job.objects.filter(pk=new_id).exists():
+            raise ValidationError(f"There is a job {new_id!r} already; choose another id.")
+        return new_id

@@ -1,0 +1,74 @@
+"""The typed fields of a job, of the common part of a step, and of a preset: what a definition may hold."""
+
+from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
+
+from jobs.definition import STEP_TIMEOUT_SECONDS
+from jobs.models import DAY, JOB_ID, Backoff, LogLevel, Overlap
+from nomaflow_site.lib.config import ConfigForm, ListField, TableField
+
+MOST_ATTEMPTS = 100
+MOST_SECONDS = 2147483647
+
+
+def _seconds(least: int = 1, most: int = MOST_SECONDS, **kwargs: object) -> forms.IntegerField:
+    # max_value would render as an attribute of the input, validators don't: the admin shows the same field as a text.
+    limits = [MinValueValidator(least), MaxValueValidator(most)]
+    return forms.IntegerField(validators=limits, **kwargs)  # type: ignore[arg-type]
+
+
+class AlertFields(ConfigForm):
+    """A job's alerts block."""
+
+    on_failure = forms.BooleanField(required=False, initial=True)
+    on_success = forms.BooleanField(required=False, initial=False)
+    on_long_run_minutes = _seconds(1, 1_000_000, required=False)
+    recipients = ListField(required=False)
+
+
+class RetryFields(ConfigForm):
+    """A retry policy; what's left out comes from the job's, or is no retry."""
+
+    attempts = _seconds(1, MOST_ATTEMPTS, required=False)
+    backoff = forms.ChoiceField(choices=Backoff.choices, required=False)
+    base_seconds = _seconds(0, DAY, required=False)
+
+
+class JobFields(ConfigForm):
+    """A job without its tables, steps and presets."""
+
+    id = forms.CharField(max_length=100, validators=[JOB_ID], strip=False)
+    description = forms.CharField(required=False, strip=False)
+    schedule = forms.CharField(max_length=200, required=False)
+    timezone = forms.CharField(max_length=64, initial="UTC", strip=False)
+    tags = ListField(required=False)
+    enabled = forms.BooleanField(required=False, initial=True)
+    log_level = forms.ChoiceField(choices=LogLevel.choices, initial=LogLevel.INFO.value)
+    timeout_seconds = _seconds(initial=14400)
+    overlap = forms.ChoiceField(choices=Overlap.choices, initial=Overlap.SKIP.value)
+    params = TableField(required=False)
+    step_defaults = TableField(required=False)
+
+
+class StepFields(ConfigForm):
+    """The part of a step that every type has."""
+
+    name = forms.CharField(max_length=100)
+    type = forms.CharField(max_length=40, strip=False)
+    enabled = forms.BooleanField(required=False, initial=True)
+    timeout_seconds = _seconds(initial=STEP_TIMEOUT_SECONDS)
+    rerun_if_lost = forms.BooleanField(required=False, initial=False)
+    op_kwargs = TableField(required=False)
+
+
+class PresetFields(ConfigForm):
+    """A preset. Without a timezone of its own it has the job's."""
+
+    name = forms.CharField(max_length=100)
+    params = TableField(required=False)
+    op_kwargs = TableField(required=False)
+    step_enabled = TableField(required=False)
+    log_level = forms.ChoiceField(choices=[("", "the job's"), *LogLevel.choices], required=False)
+    schedule = forms.CharField(max_length=200, required=False)
+    timezone = forms.CharField(max_length=64, required=False, strip=False)
+    enabled = forms.BooleanField(required=False, initial=True)

@@ -1,0 +1,1 @@
+"""Settings and wiring: names the apps by dotted path, holds no rule."""

@@ -1,0 +1,1 @@
+"""Floor 0: tools with no opinion about jobs or runs."""

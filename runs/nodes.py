@@ -1,0 +1,51 @@
+"""The processes that execute runs or fire schedules, and whether they are alive."""
+
+import datetime
+import os
+import secrets
+import socket
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from runs.models import WorkerNode
+
+WORKER = "worker"
+BEAT = "beat"
+
+
+def new_node_id() -> str:
+    """`host:pid:random`: a name that is never used again, also when the pid is."""
+    return f"{socket.gethostname()[:80]}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def sign_in(node_id: str, role: str, slots: int = 0) -> None:
+    """Enter this process into the list."""
+    WorkerNode.objects.update_or_create(
+        id=node_id,
+        defaults={
+            "role": role,
+            "host": socket.gethostname()[:120],
+            "pid": os.getpid(),
+            "slots": slots,
+            "started_at": Now(),
+            "seen_at": Now(),
+        },
+    )
+
+
+def sign_of_life(node_id: str, role: str, slots: int = 0) -> None:
+    """Say that this process is alive."""
+    if not WorkerNode.objects.filter(pk=node_id).update(seen_at=Now()):
+        sign_in(node_id, role, slots)
+
+
+def sign_out(node_id: str) -> None:
+    """Take this process off the list: it stopped on purpose."""
+    WorkerNode.objects.filter(pk=node_id).delete()
+
+
+def anybody_alive(role: str = WORKER) -> bool:
+    """Whether a process of this role was heard of lately."""
+    lately = Now() - datetime.timedelta(seconds=settings.NOMAFLOW_HEARTBEAT_SECONDS * 3)
+    return WorkerNode.objects.filter(role=role, seen_at__gte=lately).exists()

@@ -1,0 +1,1 @@
+"""Pages for people, and the stream behind the live log."""

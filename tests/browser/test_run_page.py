@@ -1,0 +1,209 @@
+"""The pages in a real browser."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.flows.installation import Installation
+from tests.servers import find_program, missing, wait_for
+from tests.web import Web
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    with Installation(tmp_path_factory.mktemp("web")) as installation:
+        server = Web(installation)
+        yield server
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    program = find_program("chromium") or find_program("chromium-browser")
+    if program is None:
+        missing("Chromium", "chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def session(web: Web, chromium: Any) -> Any:
+    """The cookies of Rui, who has signed in."""
+    context = chromium.new_context(base_url=web.url)
+    page = context.new_page()
+    page.goto("/jobs/")
+    page.fill("[name=username]", "rui")
+    page.fill("[name=password]", "correct horse")
+    page.click("[type=submit]")
+    page.wait_for_url("**/jobs/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def visit(web: Web, chromium: Any, session: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page as Rui. Fails the test when a script fails, the policy is violated or another host is asked."""
+    faults: list[str] = []
+    with contextlib.ExitStack() as contexts:
+
+        def opened(path: str, **options: Any) -> Any:
+            context = chromium.new_context(base_url=web.url, storage_state=session, **options)
+            contexts.callback(context.close)
+            page = context.new_page()
+            page.on("pageerror", lambda error: faults.append(str(error)))
+            page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+            page.on("request", lambda asked: None if _is_own(asked.url, web) else faults.append(asked.url))
+            page.goto(path)
+            return page
+
+        yield opened
+    assert not faults
+
+
+def _is_own(url: str, web: Web) -> bool:
+    return url.startswith((web.url, "data:", "blob:"))
+
+
+def run_path(web: Web, run: str) -> str:
+    return f"/runs/{web.cast['runs'][run][1]}/"
+
+
+def texts(page: Any) -> list[str]:
+    return list(page.locator("#log .text").all_text_contents())
+
+
+def test_run_now_leads_to_the_run_and_cancel_ends_it(visit: Callable[..., Any], web: Web) -> None:
+    for name in web.cast["runs"]:
+        web.set_state(name, "SUCCEEDED")
+    page = visit("/jobs/")
+    page.click("text=Run now")
+    page.wait_for_url("**/runs/run_*/")
+    assert "QUEUED" in page.inner_text("#standing")
+    page.click("#cancel")
+    page.wait_for_selector("#standing .badge.canceled")
+    assert "cancelled by user:rui" in page.inner_text("#standing")
+    web.set_state("live", "RUNNING")
+
+
+def test_new_lines_appear_by_themselves_and_as_text(visit: Callable[..., Any], web: Web) -> None:
+    page = visit(run_path(web, "live"))
+    page.wait_for_selector("text=live >> visible=true")
+    web.write("live", "<img src=x onerror=document.title='hit'>", "second")
+    page.wait_for_selector("#log .text:text-is('second')", timeout=2000)
+    assert texts(page)[-2:] == ["<img src=x onerror=document.title='hit'>", "second"]
+    assert "hit" not in page.title()
+    assert page.locator("#log img").count() == 0
+
+
+def test_a_live_line_looks_like_one_of_the_page(visit: Callable[..., Any], web: Web) -> None:
+    page = visit(run_path(web, "live"))
+    page.wait_for_selector("text=live >> visible=true")
+    web.write("live", "twin")
+    page.wait_for_selector("#log .text:text-is('twin')")
+    live = page.locator("#log li").last.evaluate("item => item.outerHTML")
+    page.reload()
+    assert page.locator("#log li").last.evaluate("item => item.outerHTML") == live
+
+
+def test_the_state_changes_without_a_reload(visit: Callable[..., Any], web: Web) -> None:
+    page = visit(run_path(web, "live"))
+    page.wait_for_selector("text=live >> visible=true")
+    page.evaluate("window.kept = true")
+    web.set_state("live", "FAILED")
+    page.wait_for_selector("#standing .badge.failed", timeout=3000)
+    page.wait_for_function("document.title.includes('FAILED')")
+    assert page.evaluate("window.kept")
+    assert page.inner_text("#announcement") == "The run is now FAILED"
+    assert page.locator("#cancel").count() == 0
+    web.set_state("live", "RUNNING")
+
+
+def test_following_lets_go_when_one_scrolls_up(visit: Callable[..., Any], web: Web) -> None:
+    page = visit(run_path(web, "long"))
+    web.set_state("long", "RUNNING")
+    page.reload()
+    page.wait_for_selector("text=live >> visible=true")
+    at_end = "log.scrollHeight - log.scrollTop - log.clientHeight < 40"
+    assert page.evaluate(at_end)
+    page.evaluate("log.scrollTop = 0")
+    page.wait_for_function("!following")
+    web.write("long", "one", "two")
+    page.wait_for_selector("text=2 new lines", timeout=3000)
+    assert page.evaluate("log.scrollTop") == 0
+    page.click("#newest")
+    page.wait_for_function(at_end)
+    page.wait_for_selector("#newest", state="hidden")
+
+
+def test_a_lost_connection_is_shown_and_nothing_is_lost_or_doubled(visit: Callable[..., Any], web: Web) -> None:
+    page = visit(run_path(web, "flood"))
+    web.set_state("flood", "RUNNING")
+    page.reload()
+    page.wait_for_selector("text=live >> visible=true")
+    web.write("flood", "before")
+    page.wait_for_selector("text=before >> visible=true")
+    web.kill()
+    page.wait_for_selector("text=reconnecting >> visible=true", timeout=5000)
+    web.write("flood", "meanwhile")
+    web.start()
+    page.wait_for_selector("#log .text:text-is('meanwhile')", timeout=15000)
+    assert texts(page) == ["before", "meanwhile"]
+
+
+def test_without_javascript_the_page_can_be_read_and_used(visit: Callable[..., Any], web: Web) -> None:
+    web.set_state("live", "RUNNING")
+    page = visit(run_path(web, "live"), java_script_enabled=False)
+    assert "line 1" in page.inner_text("#log")
+    page.click("#cancel")
+    page.wait_for_selector("text=Cancelling…")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", ["/jobs/", "/jobs/nightly/", "/runs/", "RUN"])
+def test_on_a_phone_nothing_is_cut_off(visit: Callable[..., Any], web: Web, path: str, scheme: str) -> None:
+    path = run_path(web, "live") if path == "RUN" else path
+    page = visit(path, viewport=PHONE, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_words_stand_out_from_their_ground(visit: Callable[..., Any], web: Web, scheme: str) -> None:
+    page = visit(run_path(web, "live"), color_scheme=scheme)
+    found = page.evaluate(CONTRAST)
+    assert found
+    assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}
+
+
+CONTRAST = """() => {
+  const light = (hex) => {
+    const parts = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
+    const [r, g, b] = parts.map((part) => part <= .03928 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
+    return .2126 * r + .7152 * g + .0722 * b;
+  };
+  const style = getComputedStyle(document.documentElement);
+  const color = (name) => light(style.getPropertyValue("--" + name).trim());
+  const ratio = (a, b) => (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+  const found = {};
+  for (const ground of ["page", "card", "code"])
+    for (const word of ["text", "soft", "link", "danger", "failed", "queued"])
+      found[word + " on " + ground] = ratio(color(word), color(ground));
+  for (const state of ["queued", "running", "succeeded", "failed", "canceled"])
+    found[state] = ratio(color(state), color(state + "-bg"));
+  found.button = ratio(color("on-accent"), color("accent"));
+  return found;
+}"""
+
+
+def test_the_api_page_works_under_the_policy(visit: Callable[..., Any], web: Web) -> None:
+    page = visit("/api/v1/docs/")
+    page.wait_for_selector("text=/api/v1/runs/{run_id}/log/", timeout=15000)
+    assert wait_for(lambda: page.locator(".opblock").count() >= 9, 5, "the operations")

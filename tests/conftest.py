@@ -1,0 +1,27 @@
+"""Fixtures shared by all tests."""
+
+import os
+import sys
+from pathlib import Path
+
+import environ
+import pytest
+from django.db import connections
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+pytest_plugins = ["tests.servers.fixtures"]
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    request: pytest.FixtureRequest, django_db_modify_db_settings_parallel_suffix: None
+) -> None:
+    """With NOMAFLOW_TEST_DATABASE=postgresql our own data lives in a private PostgreSQL instead of SQLite."""
+    if os.environ.get("NOMAFLOW_TEST_DATABASE") != "postgresql":
+        return
+    server = request.getfixturevalue("postgresql")
+    connections["default"].close()
+    database = {**environ.Env.db_url_config(server.create_database()), "CONN_MAX_AGE": 0}
+    connections.settings = connections.configure_settings({"default": database})
+    del connections["default"]

@@ -1,0 +1,86 @@
+"""A database of any dialect as a source or target of the copy tests."""
+
+import sqlite3
+from decimal import Decimal
+from itertools import product
+from typing import Any
+
+from connectors.definition import Definition
+from jobs.steps.sql_copy import SqlCopy, SqlCopyForm
+from jobs.testing import fake_ctx
+
+DATABASES = ("sqlite", "postgresql", "mariadb")
+PAIRS = list(product(DATABASES, DATABASES))
+TABLES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')",
+    "mariadb": "SHOW FULL TABLES WHERE Table_type = 'BASE TABLE'",
+}
+
+
+class Place:
+    """One empty database, reached by its driver for preparing and looking, and by a connector for copying."""
+
+    def __init__(self, kind: str, url: str, connection: Any) -> None:
+        self.kind, self.url, self.connection = kind, url, connection
+
+    @property
+    def definition(self) -> Definition:
+        return Definition(self.kind, "sql", config={"url": self.url})
+
+    def run(self, sql: str, values: Any = None) -> Any:
+        cursor = self.connection.cursor()
+        cursor.execute(sql, values) if values is not None else cursor.execute(sql)
+        return cursor
+
+    def insert(self, table: str, rows: list[tuple]) -> None:
+        mark = "?" if self.kind == "sqlite" else "%s"
+        self.run("BEGIN")
+        for row in rows:
+            self.run(f"INSERT INTO {table} VALUES ({', '.join([mark] * len(row))})", list(row))
+        self.run("COMMIT")
+
+    def rows(self, sql: str) -> list[tuple]:
+        return [tuple(row) for row in self.run(sql).fetchall()]
+
+    def goods(self, table: str) -> list[tuple]:
+        rows = self.rows(f"SELECT id, name, price FROM {table} ORDER BY id")
+        return [(i, name, None if price is None else Decimal(str(price))) for i, name, price in rows]
+
+    def tables(self) -> set[str]:
+        return {row[0] for row in self.rows(TABLES[self.kind])}
+
+
+def place(request: Any, kind: str, folder: Any, side: str = "x") -> Place:
+    """An empty database of that kind, closed when the test ends."""
+    if kind == "sqlite":
+        path = folder / f"{side}.db"
+        connection: Any = sqlite3.connect(path, isolation_level=None)
+        url = f"sqlite:///{path}"
+    else:
+        server = request.getfixturevalue(kind)
+        url = server.create_database()
+        connection = server.connect(url)
+    request.addfinalizer(connection.close)
+    return Place(kind, url, connection)
+
+
+def copy(
+    source: Place,
+    target: Place,
+    table: str | None,
+    into: str,
+    *,
+    calls: bool = False,
+    query: str = "",
+    on_progress: Any = None,
+    **config: Any,
+) -> Any:
+    """The step's result, or the calls of `progress`."""
+    ctx = fake_ctx(connectors={"from": source.definition, "to": target.definition})
+    if on_progress is not None:
+        ctx.link.progress = lambda done, total: on_progress(done)  # type: ignore[method-assign]
+    asked = {"connector": "from", **({"table": table} if table else {"query": query})}
+    checked = SqlCopyForm.check({**config, "source": asked, "target": {"connector": "to", "table": into}}, tokens=False)
+    result = SqlCopy().run(ctx, checked)
+    return ctx.link.progress_calls if calls else result

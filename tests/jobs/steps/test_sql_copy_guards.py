@@ -1,0 +1,260 @@
+"""What a copy refuses, what it preserves, and what a cancel leaves behind."""
+
+import os
+import signal
+import threading
+from contextlib import closing
+
+import pytest
+
+from connectors.definition import ConnectorError, Definition
+from connectors.kinds.sql import SqlKind
+from jobs.steps.sql_copy import SqlCopyForm
+from jobs.steptype import StepFailed
+from nomaflow_site.lib.config import ConfigError
+from tests.jobs.steps.copying import DATABASES, PAIRS, Place, copy, place
+from tests.servers import wait_for
+
+
+class Cancelled(BaseException):
+    """As the step process raises it."""
+
+
+@pytest.fixture(params=DATABASES)
+def base(request, tmp_path) -> Place:
+    return place(request, request.param, tmp_path)
+
+
+@pytest.fixture
+def cancel_when():
+    """Raise Cancelled in the main thread once a condition holds."""
+
+    def handler(*_):
+        raise Cancelled
+
+    before = signal.signal(signal.SIGUSR2, handler)
+    threads = []
+
+    def start(condition):
+        def watch():
+            wait_for(condition, 20, "the statement to run")
+            os.kill(os.getpid(), signal.SIGUSR2)
+
+        threads.append(threading.Thread(target=watch))
+        threads[0].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
+    signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("names", PAIRS, ids="->".join)
+def test_a_cancel_in_the_middle_leaves_the_target_as_it_was(request, tmp_path, cancel_when, names):
+    source, target = (place(request, name, tmp_path, side) for side, name in zip("st", names, strict=True))
+    target.run("CREATE TABLE u (v integer)")
+    target.insert("u", [(9,)])
+    seen = []
+    cancel_when(lambda: seen)
+    numbers = "WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 900000000) SELECT v FROM n"
+    if names[0] == "mariadb":
+        numbers = "SELECT seq AS v FROM seq_1_to_900000000"
+    with pytest.raises(Cancelled):
+        copy(source, target, None, "u", query=numbers, batch_size=500, on_progress=seen.append)
+    assert (target.rows("SELECT v FROM u"), target.tables()) == ([(9,)], {"u"})
+
+
+def test_a_cancelled_statement_is_gone_on_postgresql(postgresql, cancel_when):
+    active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nomaflow:r1:s' AND state = 'active'"
+    with postgresql.connect() as watcher:
+        cancel_when(lambda: watcher.execute(active).fetchone()[0])
+        client = SqlKind().open(Definition("c", "sql", config={"url": postgresql.url}), "nomaflow:r1:s")
+        with closing(client), pytest.raises(Cancelled):
+            client.execute("SELECT pg_sleep(3600)")
+        wait_for(lambda: watcher.execute(active).fetchone()[0] == 0, 2, "the statement to end")
+
+
+def test_a_cancelled_statement_is_gone_on_mariadb(mariadb, cancel_when):
+    watcher = mariadb.connect()
+
+    def active() -> int:
+        cursor = watcher.cursor()
+        cursor.execute("SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP(3600%'")
+        return cursor.fetchone()[0]
+
+    cancel_when(active)
+    client = SqlKind().open(Definition("c", "sql", config={"url": mariadb.url}), "nomaflow:r1:s")
+    with closing(client), pytest.raises(Cancelled):
+        client.execute("SELECT SLEEP(3600)")
+    wait_for(lambda: active() == 0, 2, "the statement to end")
+    watcher.close()
+
+
+def test_a_cancelled_statement_is_gone_on_sqlite(tmp_path, cancel_when):
+    client = SqlKind().open(Definition("c", "sql", config={"url": f"sqlite:///{tmp_path}/a.db"}), "x")
+    cancel_when(lambda: any("sqlite" in t.name for t in threading.enumerate()))
+    with closing(client), pytest.raises(Cancelled):
+        client.scalar("WITH RECURSIVE n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n) SELECT count(*) FROM n")
+    wait_for(lambda: not any("sqlite" in t.name for t in threading.enumerate()), 2, "the statement to end")
+
+
+def test_a_table_is_not_copied_onto_itself(base):
+    base.run("CREATE TABLE t (v integer)")
+    with pytest.raises(StepFailed, match="onto itself"):
+        copy(base, base, "t", "t")
+
+
+def test_one_sqlite_file_under_two_names_is_still_itself(request, tmp_path):
+    base = place(request, "sqlite", tmp_path)
+    base.run("CREATE TABLE t (v integer)")
+    (tmp_path / "link.db").symlink_to(tmp_path / "x.db")
+    with pytest.raises(StepFailed, match="onto itself"):
+        copy(base, Place("sqlite", f"sqlite:///{tmp_path}/link.db", base.connection), "t", "T")
+
+
+def test_a_copy_beside_itself_in_one_database_works(base):
+    base.run("CREATE TABLE t (v integer)")
+    base.insert("t", [(1,), (2,)])
+    base.run("CREATE TABLE u (v integer)")
+    base.insert("u", [(7,)])
+    copy(base, base, "t", "u", batch_size=1)
+    assert sorted(base.rows("SELECT v FROM u")) == [(1,), (2,)]
+
+
+def test_an_empty_source_empties_the_target(base):
+    base.run("CREATE TABLE t (v integer)")
+    base.run("CREATE TABLE u (v integer)")
+    base.insert("u", [(7,)])
+    assert copy(base, base, "t", "u").output["target_rows"] == 0
+
+
+def test_odd_names_are_quoted(base):
+    quote = "`" if base.kind == "mariadb" else '"'
+    odd, new = (f"{quote}{letter} {quote * 2}; DROP--{quote}" for letter in "ab")
+    base.run(f"CREATE TABLE {odd} ({odd} integer)")
+    base.run(f"INSERT INTO {odd} VALUES (1)")
+    copy(base, base, f"a {quote}; DROP--", f"b {quote}; DROP--")
+    assert base.rows(f"SELECT {odd} FROM {new}") == [(1,)]
+
+
+def test_a_missing_source_table_is_named(base):
+    with pytest.raises(StepFailed, match="There is no table .*nowhere"):
+        copy(base, base, "nowhere", "u")
+
+
+def test_a_missing_sqlite_file_is_not_made_by_reading_it(request, tmp_path):
+    base = place(request, "sqlite", tmp_path)
+    lost = Place("sqlite", f"sqlite:///{tmp_path}/lost.db", base.connection)
+    with pytest.raises(ConnectorError, match=r"no SQLite file at .*lost\.db"):
+        copy(lost, base, "t", "u")
+    assert not (tmp_path / "lost.db").exists()
+
+
+def test_an_unknown_column_is_named_with_those_there_are(base):
+    base.run("CREATE TABLE t (a integer, b integer)")
+    with pytest.raises(StepFailed, match="no column 'c'; it has a, b"):
+        copy(base, base, "t", "u", columns=["a", "c"])
+
+
+def test_a_target_without_the_column_is_an_error(base):
+    base.run("CREATE TABLE t (a integer, b integer)")
+    base.run("CREATE TABLE u (a integer)")
+    with pytest.raises(StepFailed, match="has no column 'b'"):
+        copy(base, base, "t", "u")
+
+
+def test_an_upsert_without_any_key_says_so(base):
+    base.run("CREATE TABLE t (a integer)")
+    base.run("CREATE TABLE u (a integer)")
+    with pytest.raises(StepFailed, match="no primary key; name the key with `key_columns`"):
+        copy(base, base, "t", "u", mode="upsert")
+
+
+def test_an_upsert_counts_nothing_twice_when_it_runs_again(base):
+    base.run("CREATE TABLE t (a integer, b varchar(5))")
+    base.insert("t", [(1, None), (2, "x")])
+    base.run("CREATE TABLE u (a integer PRIMARY KEY, b varchar(5))")
+    outputs = [copy(base, base, "t", "u", mode="upsert").output["target_rows"] for _ in range(2)]
+    assert (outputs, base.rows("SELECT a, b FROM u ORDER BY a")) == ([2, 2], [(1, None), (2, "x")])
+
+
+def test_a_second_statement_in_where_is_refused(base):
+    base.run("CREATE TABLE t (a integer)")
+    with pytest.raises(ConnectorError, match="expected one"):
+        copy(base, base, "t", "u", where="1 = 1); DROP TABLE t; SELECT (1")
+    assert base.tables() == {"t"}
+
+
+def test_grants_identity_and_generated_columns_survive_on_postgresql(request, tmp_path):
+    base = place(request, "postgresql", tmp_path)
+    base.run("CREATE TABLE t (id integer, n integer)")
+    base.insert("t", [(41, 2)])
+    computed = "twice integer GENERATED ALWAYS AS (n * 2) STORED"
+    base.run(f"CREATE TABLE u (id integer GENERATED ALWAYS AS IDENTITY, n integer, {computed})")
+    base.run("INSERT INTO u (n) VALUES (1)")
+    base.run("GRANT SELECT ON u TO PUBLIC")
+    copy(base, base, "t", "u")
+    base.run("INSERT INTO u (n) VALUES (5)")
+    assert base.rows("SELECT id, n, twice FROM u ORDER BY id") == [(41, 2, 4), (42, 5, 10)]
+    assert base.rows(
+        "SELECT count(*) FROM information_schema.table_privileges WHERE grantee = 'PUBLIC' AND table_name = 'u'"
+    ) == [(1,)]
+
+
+def test_a_second_copy_into_the_same_table_is_refused_on_postgresql(request, tmp_path):
+    base = place(request, "postgresql", tmp_path)
+    base.run("CREATE TABLE t (v integer)")
+    base.run("CREATE TABLE u (v integer)")
+    base.run("SELECT pg_advisory_lock(hashtextextended('nomaflow copy into public.u', 0))")
+    with pytest.raises(StepFailed, match="Another copy into public.u is running"):
+        copy(base, base, "t", "u")
+
+
+@pytest.mark.parametrize("destination", DATABASES)
+def test_a_reader_never_sees_less_than_all_rows(request, tmp_path, destination):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, destination, tmp_path, "t")
+    source.run("CREATE TABLE t (v integer)")
+    source.insert("t", [(i,) for i in range(200)])
+    target.run("CREATE TABLE u (v integer)")
+    target.insert("u", [(i,) for i in range(200)])
+    counts: set[int] = set()
+    copy(
+        source,
+        target,
+        "t",
+        "u",
+        batch_size=20,
+        on_progress=lambda done: counts.add(target.rows("SELECT count(*) FROM u")[0][0]),
+    )
+    assert counts == {200}
+
+
+def valid(**changes) -> dict:
+    config = {"source": {"connector": "a", "table": "t"}, "target": {"connector": "b", "table": "t"}}
+    return SqlCopyForm.check({**config, **changes}, tokens=False)
+
+
+def test_columns_may_be_a_list_or_a_table_or_typed_lines():
+    typed = [valid(columns=value)["columns"] for value in (["a", "b"], {"a": "x"}, "a\nb", 'a = "x"')]
+    assert typed == [["a", "b"], {"a": "x"}, ["a", "b"], {"a": "x"}]
+
+
+@pytest.mark.parametrize("changes", [
+    {"source": {"connector": "a"}},
+    {"source": {"connector": "a", "table": "t", "query": "select 1"}},
+    {"decimals": {"A": 2}},
+    {"type_coercion": "jde", "decimals": {"A": -1}},
+    {"mode": "replace"},
+    {"columns": [1]},
+    {"batch_size": 0},
+    {"typo": 1},
+], ids=lambda c: ",".join(c))  # fmt: skip
+def test_a_wrong_configuration_is_refused(changes):
+    with pytest.raises(ConfigError):
+        valid(**changes)
+
+
+def test_the_stored_form_is_shaped_as_in_toml():
+    config = {"source": {"connector": "a", "table": "t"}, "target": {"connector": "b", "table": "u"}, "mode": "upsert"}
+    assert SqlCopyForm.canonical({**config, "batch_size": 10000}) == config

@@ -1,0 +1,214 @@
+"""Values arrive as they left, or the copy says which one doesn't fit."""
+
+from decimal import Decimal
+from itertools import product
+
+import pytest
+
+from connectors.definition import ConnectorError
+from jobs.steptype import StepFailed
+from tests.jobs.steps.copying import DATABASES, PAIRS, copy, place
+
+TEXTS = [
+    "",
+    "  padded  ",
+    "tab\tnewline\nreturn\r",
+    "back\\slash \\N NULL",
+    "emoji 🙂 łódź 'q' \"d\" %s :n",
+    "x" * 3000,
+]
+DOUBLES = [0.1, 1e308, -5e-324, 16777217.0, 7.150147050494684e-05, 0.0]
+
+
+@pytest.fixture(params=PAIRS, ids="->".join)
+def pair(request, tmp_path):
+    return [place(request, name, tmp_path, side) for side, name in zip("st", request.param, strict=True)]
+
+
+def test_texts_arrive_to_the_letter_and_empty_is_not_null(pair):
+    source, target = pair
+    source.run("CREATE TABLE t (id integer PRIMARY KEY, v text)")
+    source.insert("t", [*enumerate(TEXTS), (99, None)])
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v FROM u ORDER BY id") == [(text,) for text in [*TEXTS, None]]
+
+
+def test_binary_arrives_byte_by_byte(pair):
+    source, target = pair
+    source.run(f"CREATE TABLE t (id integer PRIMARY KEY, v {'bytea' if source.kind == 'postgresql' else 'blob'})")
+    source.insert("t", [(1, bytes(range(256))), (2, b""), (3, None)])
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v FROM u ORDER BY id") == [(bytes(range(256)),), (b"",), (None,)]
+
+
+def test_doubles_arrive_bit_by_bit(pair):
+    source, target = pair
+    source.run("CREATE TABLE t (id integer PRIMARY KEY, v double precision)")
+    source.insert("t", list(enumerate(DOUBLES)))
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v FROM u ORDER BY id") == [(value,) for value in DOUBLES]
+
+
+def test_the_largest_integers_arrive(pair):
+    source, target = pair
+    source.run("CREATE TABLE t (v bigint)")
+    source.insert("t", [(2**63 - 1,), (-(2**63),)])
+    copy(source, target, "t", "u")
+    assert sorted(target.rows("SELECT v FROM u")) == [(-(2**63),), (2**63 - 1,)]
+
+
+@pytest.mark.parametrize(("origin", "destination"), product(["postgresql", "mariadb"], DATABASES))
+def test_wide_decimals_arrive_exact(request, tmp_path, origin, destination):
+    source, target = place(request, origin, tmp_path, "s"), place(request, destination, tmp_path, "t")
+    wide = Decimal("1234567890123456789012345678.0123456789")
+    source.run("CREATE TABLE t (v numeric(38,10))")
+    source.insert("t", [(wide,)])
+    copy(source, target, "t", "u")
+    assert Decimal(target.rows("SELECT v FROM u")[0][0]) == wide
+
+
+@pytest.mark.parametrize(("origin", "destination"), product(["postgresql", "mariadb"], repeat=2))
+def test_an_instant_stays_the_same_instant(request, tmp_path, origin, destination):
+    source, target = place(request, origin, tmp_path, "s"), place(request, destination, tmp_path, "t")
+    kind = "timestamptz" if origin == "postgresql" else "timestamp(6)"
+    source.run(f"SET {'TimeZone' if origin == 'postgresql' else 'time_zone'} = '+00:00'")
+    source.run(f"CREATE TABLE t (v {kind} NULL)")
+    source.run("INSERT INTO t VALUES ('2024-02-29 23:30:00.123456')")
+    copy(source, target, "t", "u")
+    seconds = "extract(epoch from v)" if destination == "postgresql" else "unix_timestamp(v)"
+    assert target.rows(f"SELECT {seconds} FROM u") == [(Decimal("1709249400.123456"),)]
+
+
+def test_an_instant_becomes_text_with_its_offset_in_sqlite(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path), place(request, "sqlite", tmp_path)
+    source.run("CREATE TABLE t AS SELECT timestamptz '2024-02-29 23:30:00+02' AS v")
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v FROM u") == [("2024-02-29 21:30:00+00:00",)]
+
+
+@pytest.mark.parametrize("destination", ["postgresql", "sqlite", "mariadb"])
+def test_a_json_null_is_not_an_sql_null_and_numbers_keep_their_digits(request, tmp_path, destination):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, destination, tmp_path, "t")
+    source.run("CREATE TABLE t (id int, v json)")
+    source.insert("t", [(1, "null"), (2, None), (3, '{"b": 1.10, "a": [], "b": "ż"}'), (4, "123")])
+    copy(source, target, "t", "u")
+    text = "v::text" if destination == "postgresql" else "v"
+    kept = [("null",), (None,), ('{"b": 1.10, "a": [], "b": "ż"}',), ("123",)]
+    assert target.rows(f"SELECT {text} FROM u ORDER BY id") == kept
+
+
+def test_what_only_postgresql_knows_survives_between_two_of_them(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    source.run(
+        "CREATE TABLE t AS SELECT 'infinity'::date AS d, '-infinity'::timestamptz AS i, '0044-03-15 BC'::date AS b, "
+        "'1 year 2 mons 3 days'::interval AS v, 'NaN'::numeric AS n, '{1,NULL,3}'::int[] AS a, '24:00'::time AS h, "
+        "'10.0.0.1/8'::inet AS net, 'null'::jsonb AS j"
+    )
+    copy(source, target, "t", "u", batch_size=1)
+    assert target.rows("SELECT u::text FROM u") == source.rows("SELECT t::text FROM t")
+
+
+@pytest.mark.parametrize(("sql", "reason"), [
+    ("SELECT 1 AS id, 'far too long' AS v", "v varchar(5)"),
+    ("SELECT 1 AS id, 3000000000 AS v", "v integer"),
+    ("SELECT 1 AS id, 1.239 AS v", "v numeric(10,2)"),
+    ("SELECT 1 AS id, 1.5 AS v", "v integer"),
+], ids=["text", "integer", "scale", "whole"])  # fmt: skip
+@pytest.mark.parametrize(("origin", "destination"), product(DATABASES, ["postgresql", "mariadb"]))
+def test_a_value_that_does_not_fit_is_named_with_its_row_and_column(
+    request, tmp_path, origin, destination, sql, reason
+):
+    source, target = place(request, origin, tmp_path, "s"), place(request, destination, tmp_path, "t")
+    target.run(f"CREATE TABLE u (id integer, {reason})")
+    target.run("INSERT INTO u (id) VALUES (9)")
+    with pytest.raises(StepFailed, match=r"^Row 1, column 'v', value '?(far too long|3000000000|1\.239|1\.5)"):
+        copy(source, target, None, "u", query=sql)
+    assert target.rows("SELECT id FROM u") == [(9,)]
+
+
+def test_the_row_is_counted_from_the_beginning_and_not_from_its_batch(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path), place(request, "mariadb", tmp_path)
+    source.run("CREATE TABLE t (v)")
+    source.insert("t", [(1,), (2,), (3,), ("four",), (5,)])
+    target.run("CREATE TABLE u (v integer)")
+    with pytest.raises(StepFailed, match=r"Row 4, column 'v', value 'four'"):
+        copy(source, target, "t", "u", batch_size=3)
+
+
+def test_a_fraction_of_a_second_is_not_rounded_away(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run("CREATE TABLE t AS SELECT timestamp '2024-01-01 10:00:00.5' AS v")
+    target.run("CREATE TABLE u (v datetime)")
+    with pytest.raises(StepFailed, match="Row 1, column 'v'.*more than 0 digits of a second"):
+        copy(source, target, "t", "u")
+
+
+def test_sqlite_refuses_a_number_that_it_would_round(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path), place(request, "sqlite", tmp_path)
+    source.run("CREATE TABLE t AS SELECT 12345678901234567.89 AS v")
+    target.run("CREATE TABLE u (v numeric(20,2))")
+    with pytest.raises(StepFailed, match="column 'v'.*more digits than SQLite keeps"):
+        copy(source, target, "t", "u")
+
+
+def test_sqlite_refuses_a_code_that_it_would_take_for_a_number(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path), place(request, "sqlite", tmp_path)
+    source.run("CREATE TABLE t AS SELECT text '01234' AS zip")
+    target.run("CREATE TABLE u (zip string)")
+    with pytest.raises(StepFailed, match="'01234'.*number 1234"):
+        copy(source, target, "t", "u")
+
+
+def test_a_float_of_mariadb_keeps_all_its_bits(request, tmp_path):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE t (v float)")
+    source.run("INSERT INTO t VALUES (16777216), (0.1)")
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v::float8 = 16777216, v = 0.1::real FROM u ORDER BY v DESC") == [
+        (True, False),
+        (False, True),
+    ]
+
+
+def test_an_unsigned_bigint_of_mariadb_fits_into_a_new_table(request, tmp_path):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE t (v bigint unsigned)")
+    source.run("INSERT INTO t VALUES (18446744073709551615)")
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v FROM u") == [(Decimal("18446744073709551615"),)]
+
+
+def test_keys_that_differ_only_in_case_stay_two_in_mariadb(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run("CREATE TABLE t (k text PRIMARY KEY)")
+    source.insert("t", [("a",), ("A",), ("á",)])
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT count(*) FROM u") == [(3,)]
+
+
+def test_an_upsert_sees_a_change_of_case_in_mariadb(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path), place(request, "mariadb", tmp_path)
+    source.run("CREATE TABLE t (id integer, v text)")
+    source.insert("t", [(1, "Ann")])
+    target.run("CREATE TABLE u (id integer PRIMARY KEY, v varchar(10)) COLLATE utf8mb4_general_ci")
+    target.insert("u", [(1, "ann")])
+    copy(source, target, "t", "u", mode="upsert")
+    assert target.rows("SELECT v FROM u") == [("Ann",)]
+
+
+def test_a_nul_in_a_text_is_an_error_for_postgresql(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE t (v text)")
+    source.insert("t", [("a\0b",)])
+    with pytest.raises((StepFailed, ConnectorError), match="NUL|0x00"):
+        copy(source, target, "t", "u")
+
+
+def test_jde_rules_shape_a_copy(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE F0101 (ABAN8 numeric(8,0), ABALPH char(40), ABUPMJ numeric(6,0), ABAMT numeric(15,0))")
+    source.insert("F0101", [(42, "Łódź   ", 124060, 1234567), (43, "  x\0 ", 0, -5)])
+    rules = {"decimals": {"ABAMT": 2}, "julian_dates": ["ABUPMJ"]}
+    copy(source, target, "F0101", "f0101", type_coercion="jde", **rules)
+    rows = target.rows("SELECT aban8, abalph, abupmj::text, abamt FROM f0101 ORDER BY 1")
+    assert rows == [(42, "Łódź", "2024-02-29", Decimal("12345.67")), (43, "  x", None, Decimal("-0.05"))]

@@ -1,0 +1,97 @@
+"""Recovery of runs whose worker died, and of lost wake-ups."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.utils import timezone
+
+from runs import janitor
+from runs.hold import Hold
+from runs.models import Run, StepRun
+from runs.states import RunState
+from tests.runs.conftest import MakeJob
+from tests.runs.test_hold import held
+
+MakeRun = Callable[..., Run]
+
+
+def expire(**changes: object) -> None:
+    Run.objects.update(lease_until=timezone.now() - timedelta(seconds=1), **changes)
+
+
+def begun(run: Run) -> Hold:
+    hold = held(run)
+    hold.begin_step(hold.plan.steps[0], 1, 1, "host")
+    return hold
+
+
+def test_a_run_whose_worker_died_in_a_step_fails_and_says_so(make_run: MakeRun) -> None:
+    begun(make_run())
+    expire()
+    assert janitor.reap() == 1
+    run = Run.objects.get()
+    assert run.state == RunState.FAILED
+    assert "lost worker" in run.reason
+    assert "unknown" in run.reason
+    assert list(StepRun.objects.order_by("number").values_list("state", flat=True)) == ["FAILED", "CANCELED"]
+
+
+def test_a_run_whose_worker_is_alive_is_left_alone(make_run: MakeRun) -> None:
+    begun(make_run())
+    assert janitor.reap() == 0
+    assert Run.objects.get().state == RunState.RUNNING
+
+
+def test_a_worker_lost_before_any_step_began_costs_nothing(make_run: MakeRun) -> None:
+    held(make_run())
+    expire()
+    janitor.reap()
+    assert Run.objects.get().state == RunState.QUEUED
+
+
+def test_a_repeatable_step_is_taken_up_again(make_run: MakeRun, make_job: MakeJob) -> None:
+    run = make_run(make_job(steps=[("load", {"rerun_if_lost": True})]))
+    begun(run)
+    expire()
+    janitor.reap()
+    assert Run.objects.get().state == RunState.QUEUED
+    assert [move.attempt for move in [held(run).step_runs[0]]] == [1]
+
+
+def test_the_third_loss_ends_even_a_repeatable_step(make_run: MakeRun, make_job: MakeJob) -> None:
+    begun(make_run(make_job(steps=[("load", {"rerun_if_lost": True})])))
+    expire(lost_count=2)
+    janitor.reap()
+    assert Run.objects.get().state == RunState.FAILED
+
+
+def test_a_lost_run_that_somebody_wanted_cancelled_is_canceled(make_run: MakeRun) -> None:
+    begun(make_run())
+    expire(cancel_requested_at=timezone.now(), cancel_requested_by="user:rui")
+    janitor.reap()
+    assert Run.objects.get().state == RunState.CANCELED
+
+
+def test_a_due_run_without_a_wake_up_gets_one(make_run: MakeRun, sent: list[int]) -> None:
+    run = make_run()
+    Run.objects.update(sent_at=None)
+    sent.clear()
+    assert janitor.resend() == 1
+    assert sent == [run.pk]
+
+
+def test_a_fresh_wake_up_is_not_sent_again(make_run: MakeRun) -> None:
+    make_run()
+    assert janitor.resend() == 0
+
+
+def test_a_wake_up_that_nobody_acted_on_is_sent_again(make_run: MakeRun) -> None:
+    make_run()
+    Run.objects.update(sent_at=timezone.now() - timedelta(seconds=janitor.RESEND_SECONDS + 1))
+    assert janitor.resend() == 1
+
+
+def test_a_run_that_waits_for_its_retry_is_not_woken_before_its_time(make_run: MakeRun) -> None:
+    make_run()
+    Run.objects.update(sent_at=None, due_at=timezone.now() + timedelta(minutes=1))
+    assert janitor.resend() == 0
