@@ -22,7 +22,10 @@ class Outcome:
 
 
 def try_connector(name: str, env: Mapping[str, str], rules: Sequence[str], home: Path) -> Outcome:
-    """Connect with the stored definition; `home` is where relative paths begin. Never raises for what the other side or the definition does wrong."""
+    """Connect with the stored definition. Never raises for what the other side or the definition does wrong.
+
+    `home` is where relative paths begin.
+    """
     started = time.monotonic()
     masker = Masker()
     try:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ SUMMARY_TABLES = (
 WORKER_SECONDS = 60
 EARLIER_RUN_SECONDS = 90
 STOP_SECONDS = 20
+STARTED = datetime.datetime.now(datetime.UTC)
 
 
 class DemoFailed(Exception):
@@ -157,33 +158,42 @@ def refuse_foreign_connectors(changes: list[dict[str, Any]], home: Path) -> None
 
 def run_with_worker() -> dict[str, Any]:
     """Start a worker, run the job in it, stop the worker, whatever happens. The outcome as `runjob --json` says it."""
-    from runs.models import WorkerNode
-    from runs.processes import ManagedProcess
+    from runs.executor.forkserver import die_with_parent
 
-    worker = ManagedProcess("worker", MANAGE, say)
+    # A session of its own: Ctrl-C cancels the run first, and the worker is stopped after it.
+    worker = subprocess.Popen(
+        [sys.executable, str(MANAGE), "worker"],
+        start_new_session=True,
+        preexec_fn=lambda: die_with_parent(signal.SIGTERM),
+    )
     try:
-        worker.tend()
         say(f"starting a worker (process {worker.pid})")
-        wait_for(
-            lambda: worker_lives(worker) and WorkerNode.objects.filter(pid=worker.pid).exists(),
-            WORKER_SECONDS,
-            "the worker to sign in",
-        )
+        wait_for(lambda: has_signed_in(worker), WORKER_SECONDS, "the worker to sign in")
         wait_for(no_run_in_flight, EARLIER_RUN_SECONDS, "an earlier run of the job to end")
         say(f"manage.py runjob {JOB}")
         return run_job()
     finally:
         say("stopping the worker")
-        worker.ask_to_stop()
-        worker.wait(time.monotonic() + STOP_SECONDS)
+        stop(worker)
 
 
-def worker_lives(worker: Any) -> bool:
-    """True; DemoFailed when its process has ended."""
-    with suppress(ProcessLookupError):
-        if worker.pid and os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-            return True
-    raise DemoFailed("the worker ended as soon as it was started; what it said is above")
+def has_signed_in(worker: subprocess.Popen[bytes]) -> bool:
+    """Whether the worker is on the list of those that take runs; DemoFailed when its process has ended."""
+    from runs.models import WorkerNode
+
+    if worker.poll() is not None:
+        raise DemoFailed(f"the worker ended with code {worker.returncode}; what it said is above")
+    return WorkerNode.objects.filter(pid=worker.pid, started_at__gte=STARTED).exists()
+
+
+def stop(worker: subprocess.Popen[bytes]) -> None:
+    """SIGTERM, and SIGKILL for one that doesn't listen."""
+    worker.terminate()
+    try:
+        worker.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
 
 
 def no_run_in_flight() -> bool:
@@ -198,9 +208,9 @@ def run_job() -> dict[str, Any]:
     """`manage.py runjob`, its log on the screen. Ctrl-C is for it: it cancels the run and says so."""
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
-        done = subprocess.run(
-            [sys.executable, str(MANAGE), "runjob", JOB, "--json"], stdout=subprocess.PIPE, text=True, check=False
-        )
+        command = [sys.executable, str(MANAGE), "runjob", JOB, "--json"]
+        # The log comes on standard error; sent to our own output it stays in order with the rest.
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=sys.stdout, text=True, check=False)
     finally:
         signal.signal(signal.SIGINT, before)
     if not done.stdout.strip():

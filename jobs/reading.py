@@ -48,6 +48,7 @@ class Reading:
         self.faults: list[Fault] = []
 
     def fault(self, field: str, message: str, step: str = "", preset: str = "") -> None:
+        """Note one."""
         self.faults.append(Fault(self.job_id, step, field, message, preset))
 
     def values(self, given: Mapping[str, Any]) -> None:
@@ -74,6 +75,7 @@ class Reading:
             return {**form.defaults(), **{name: value for name, value in sound.items() if name in form.base_fields}}
 
     def job(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The whole job, canonical."""
         given = _without_nulls(given)
         own = {key: value for key, value in given.items() if key not in JOB_TABLES}
         self.unknown_keys(own, [*JobFields.base_fields, *JOB_TABLES])
@@ -93,11 +95,13 @@ class Reading:
         return job
 
     def unknown_keys(self, given: Iterable[str], known: list[str], prefix: str = "", **where: str) -> None:
+        """A fault for every key that nothing reads."""
         for key in given:
             if key not in known:
                 self.fault(f"{prefix}{key}", f"Unknown key; this takes {', '.join(known)}.", **where)
 
     def schedule(self, expression: str | None, zone: str | None, **where: str) -> None:
+        """Refuse a wrong expression or zone, each under its own field."""
         try:
             zone_of(zone or "")
         except BadCron as error:
@@ -109,6 +113,7 @@ class Reading:
             self.fault("schedule", str(error), **where)
 
     def tags(self, tags: Any) -> None:
+        """Texts that a comma list can hold."""
         self.texts("tags", tags)
         for tag in filter(lambda tag: isinstance(tag, str), tags or []):
             if "," in tag or tag != tag.strip() or len(tag) > LONGEST_TAG:
@@ -122,16 +127,19 @@ class Reading:
             self.fault(field, f"Listed twice: {', '.join(twice)}.")
 
     def parameters(self, field: str, table: Any, **where: str) -> None:
+        """Refuse a null, which TOML has no word for."""
         if has_null(table or {}):
             self.fault(field, "Holds a null, which TOML can't keep; leave the name out.", **where)
 
     def retry(self, given: Any, prefix: str = "retry", **where: str) -> dict[str, Any]:
+        """A retry policy, only what was said of it."""
         if not isinstance(given, Mapping):
             self.fault(prefix, f"Expected a table, found {given!r}.", **where)
             return {}
         return RetryFields.unflatten(self.fields(RetryFields, given, f"{prefix}.", **where))
 
     def alerts(self, given: Any) -> dict[str, Any]:
+        """The alerts block with its defaults."""
         if not isinstance(given, Mapping):
             self.fault("alerts", f"Expected a table, found {given!r}.")
             return {}
@@ -155,6 +163,7 @@ class Reading:
         return {key: typed.get(key, value) for key, value in sound.items()}
 
     def steps(self, given: Any, defaults: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The steps in order; a step may use outputs of those before it."""
         if not _is_list_of_tables(given):
             self.fault("steps", "Expected a list of tables.")
             return []
@@ -167,11 +176,13 @@ class Reading:
         return steps
 
     def no_doubles(self, what: str, tables: list[dict[str, Any]]) -> None:
+        """Refuse two steps or presets of one name."""
         for name, count in Counter(str(table["name"]) for table in tables).items():
             if count > 1:
                 self.fault("name", f"{count} {what}s of the job have this name.", **{what: name})
 
     def step(self, given: Mapping[str, Any], defaults: Mapping[str, Any], earlier: list[str]) -> dict[str, Any]:
+        """One step, without what would hold anyway."""
         name = str(given.get("name", f"number {len(earlier) + 1}"))
         typed = self.fields(StepFields, {k: given[k] for k in StepFields.base_fields if k in given}, step=name)
         self.parameters("op_kwargs", typed["op_kwargs"], step=name)
@@ -203,6 +214,7 @@ class Reading:
     def config(
         self, type_name: str, given: Mapping[str, Any], defaults: Mapping[str, Any], name: str
     ) -> dict[str, Any]:
+        """The fields of the step's type."""
         own = {key: value for key, value in given.items() if key not in COMMON_STEP_KEYS}
         config = StepConfig(type_name, own, defaults)
         for field, messages in config.errors.items():
@@ -212,6 +224,7 @@ class Reading:
         return config.canonical
 
     def tokens(self, step: Mapping[str, Any], earlier: list[str], name: str) -> None:
+        """Refuse a `${...}` that can never be replaced."""
         for field, value in step.items():
             for token in tokens_in(value):
                 problem = token_fault(token) or _out_fault(token, earlier)
@@ -219,6 +232,7 @@ class Reading:
                     self.fault(field, problem, step=name)
 
     def presets(self, given: Any, steps: list[dict[str, Any]], timezone: str) -> list[dict[str, Any]]:
+        """The presets by name."""
         if not _is_list_of_tables(given):
             self.fault("presets", "Expected a list of tables.")
             return []
@@ -228,6 +242,7 @@ class Reading:
         return sorted(presets, key=lambda preset: str(preset["name"]))
 
     def preset(self, given: Mapping[str, Any], steps: list[str], timezone: str) -> dict[str, Any]:
+        """One preset."""
         name = str(given.get("name", "?"))
         typed = self.fields(PresetFields, given, preset=name)
         zone = typed["timezone"] or timezone
@@ -243,6 +258,7 @@ class Reading:
     def by_step(
         self, field: str, table: Any, fits: Callable[[Any], bool], words: str, steps: list[str], preset: str
     ) -> None:
+        """A table by step name: the steps are there and the values fit."""
         for step, value in (table or {}).items():
             if step not in steps:
                 self.fault(field, f"There is no step {step!r}; the steps are {', '.join(steps)}.", preset=preset)

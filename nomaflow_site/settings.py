@@ -85,8 +85,8 @@ def _database() -> dict[str, object]:
             "keepalives_count": 3,
             "application_name": "nomaflow",
         }
-    # Kept open by workers; a web request's thread closes its own at the end of the request (settings of `web`).
-    database["CONN_MAX_AGE"] = 600
+    # Under ASGI a request has a thread of its own, so a kept connection serves nobody; workers keep theirs (runs/worker.py).
+    database["CONN_MAX_AGE"] = 0
     return database
 
 
@@ -194,7 +194,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 ANONYMOUS_USER_NAME = None  # guardian: nobody gets in without an account
 GUARDIAN_MONKEY_PATCH_USER = False
-LOGIN_URL = "admin:login"
+LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 
 # https switches follow the address that the installation says it is reached at.

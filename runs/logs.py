@@ -4,6 +4,7 @@ import datetime
 import time
 from collections import deque
 
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -19,6 +20,7 @@ LONGEST_TEXT = 16_000
 MOST_LINES = 1_000_000
 MOST_BYTES = 200 * 1024 * 1024
 TAIL_LINES = 2_000
+NUMBER_TRIES = 20
 
 
 class LogWriter:
@@ -109,4 +111,10 @@ def _marker(run: Run, text: str) -> LogLine:
 
 def add_line(run: Run, level: str, text: str) -> None:
     """One line from somebody who doesn't hold the run: a cancel of a waiting run, the reaper. The run isn't held by anybody."""
-    LogLine.objects.create(run=run, seq=_last_seq(run) + 1, level=level, text=text, at=timezone.now())
+    for _ in range(NUMBER_TRIES):
+        try:
+            with transaction.atomic():
+                LogLine.objects.create(run=run, seq=_last_seq(run) + 1, level=level, text=text, at=timezone.now())
+                return
+        except IntegrityError:
+            continue  # two such lines in the same moment: the other one has the number

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, close_old_connections, connection
+from django.db import OperationalError, close_old_connections, connection, connections
 from django.utils import timezone
 
 from connectors.catalogue import definition_of, resolve
@@ -34,6 +34,8 @@ DRAIN_SECONDS = 10.0
 # A worker that can't renew its leases stops its steps when this share of the lease is over.
 FENCE_AFTER = 0.6
 MOST_DATABASE_TROUBLE = 5.0
+# A thread's database connection serves many runs.
+KEEP_CONNECTION_SECONDS = 600
 
 
 class Flight:
@@ -140,6 +142,7 @@ class Worker:
 
     def start(self) -> None:
         """Start the fork server (from this thread: steps die with it) and the housekeeping."""
+        connections.settings["default"]["CONN_MAX_AGE"] = KEEP_CONNECTION_SECONDS
         self._forks.start()
         nodes.sign_in(self.owner, nodes.WORKER, self._slots)
         self._housekeeping.start()

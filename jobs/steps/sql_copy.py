@@ -2,21 +2,17 @@
 
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
 
-from connectors.kinds.sql import BadRow, Column, Staging
-from jobs.coercion import Rules, coerce
 from jobs.context import Context
-from jobs.copy_rows import Change, both, change_rows, refused
 from jobs.copy_source import Source
 from jobs.copy_target import Target
-from jobs.steptype import Result, StepFailed, StepType
+from jobs.copy_work import Copy
+from jobs.steptype import Result, StepType
 from nomaflow_site.lib.config import CodeField, ConfigForm, ConnectorField, ListField, TableField, toml_lines
 
 JDE_ONLY = ("decimals", "julian_dates", "strip_both_columns")
@@ -130,7 +126,7 @@ class SqlCopy(StepType):
             source = Source(reader, reading, config)
             target = Target(writer, writing, config["target__schema"] or None, config["target__table"])
             target.refuse_self_copy(source)
-            copy = _Copy(ctx, config, source, target)
+            copy = Copy(ctx, config, source, target)
             target_rows = copy.perform()
         seconds = max(time.perf_counter() - started, 0.001)
         ctx.log.info(
@@ -143,199 +139,3 @@ class SqlCopy(StepType):
             "rows_per_second": round(copy.done / seconds),
         }
         return Result(output, copy.done)
-
-
-class _Copy:
-    """One copy: which columns, through which changes, by which way into the target."""
-
-    def __init__(self, ctx: Context, config: dict[str, Any], source: Source, target: Target) -> None:
-        self.ctx, self.config, self.source, self.target = ctx, config, source, target
-        self.mode: str = config["mode"]
-        self.batch_size: int = config["batch_size"] or 10_000
-        self.done = 0
-        self.columns: list[Column] = []
-        self.wanted: list[Column] = []
-        self.coercions: list[Change | None] = []
-        self._choose()
-        self.total = source.total()
-
-    # --- columns ----------------------------------------------------------------------------------------------------
-
-    def _choose(self) -> None:
-        """Fill `columns` (as read), `wanted` (as the target is to have them) and `coercions`."""
-        asked = self.config["columns"]
-        names = list(asked) if asked else [column.name for column in self.source.columns]
-        rules = self._rules()
-        generated = {column.name.casefold() for column in self.target.known if column.generated}
-        for name in names:
-            column = self.source.column(name)
-            wanted, change = coerce(column, rules) if rules else (column, None)
-            if isinstance(asked, dict):
-                wanted = replace(wanted, name=asked[name])
-            if not asked and wanted.name.casefold() in generated:
-                self.ctx.log.info("column %s is left out: the target computes it", wanted.name)
-                continue
-            self.columns.append(column)
-            self.wanted.append(wanted)
-            self.coercions.append(change)
-        self._refuse_doubles()
-
-    def _refuse_doubles(self) -> None:
-        names = [column.name for column in self.wanted]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise StepFailed(
-                f"Two columns would both be named {', '.join(map(repr, twice))}; rename one with `columns`."
-            )
-
-    def _rules(self) -> Rules | None:
-        if self.config["type_coercion"] != "jde":
-            return None
-
-        def known(names: Sequence[str]) -> list[str]:
-            return [self.source.column(name).name.lower() for name in names]
-
-        decimals = self.config["decimals"] or {}
-        return Rules(
-            truncate=self.config["decimal_mode"] == "truncate",
-            decimals=dict(zip(known(list(decimals)), decimals.values(), strict=True)),
-            julian_dates=frozenset(known(self.config["julian_dates"])),
-            strip_both=frozenset(known(self.config["strip_both_columns"])),
-        )
-
-    def _new_key(self) -> list[str]:
-        """The primary key of a table that is to be made: the key asked for, or the source's."""
-        by_source = {c.name: w.name for c, w in zip(self.columns, self.wanted, strict=True)}
-        if self.config["key_columns"]:
-            return self.target.key(self.config["key_columns"], self.wanted)
-        if self.source.name is None:
-            return []
-        name, session = self.source.name, self.source.session
-        keys = session.call(lambda: session.dialect.primary_key(session.raw, name))
-        return [by_source[key] for key in keys] if set(keys) <= set(by_source) else []
-
-    # --- the way ----------------------------------------------------------------------------------------------------
-
-    def perform(self) -> int:
-        """Copy everything and commit; the number of rows in the target. Whatever was begun is undone on the way out."""
-        return self._in_one_go() if self.target.dialect.loads_directly else self._gathered_first()
-
-    def _in_one_go(self) -> int:
-        """One transaction from the first row to the last."""
-        target, session = self.target, self.target.session
-        key = [] if target.exists else self._new_key()
-        try:
-            # Where making a table ends a transaction, it's made before one begins.
-            if not target.dialect.transactional_ddl:
-                target.create_missing(self.wanted, key)
-            session.begin()
-            target.lock()
-            target.create_missing(self.wanted, key)
-            columns = target.matching(self.wanted)
-            if self.mode == "append" or (self.mode == "overwrite" and (target.created or target.is_empty())):
-                self._fill(target.quoted, columns)
-            else:
-                staging = self._staging(columns)
-                stash = staging.create()
-                self._fill(stash, columns)
-                self._publish(staging, stash)
-            return self._finish(columns)
-        except Exception:
-            session.rollback()
-            if session.raw is not None:
-                target.drop_created()
-            raise
-
-    def _gathered_first(self) -> int:
-        """Rows wait in a temporary table until the source is read to its end; only then is the target locked."""
-        target, session = self.target, self.target.session
-        key = [] if target.exists else self._new_key()
-        columns, stash = self._gather(key)
-        session.begin()
-        target.lock()
-        target.create_missing(self.wanted, key)
-        self._publish(self._staging(target.matching(columns)), stash)
-        return self._finish(columns)
-
-    def _gather(self, key: Sequence[str]) -> tuple[list[Column], str]:
-        target = self.target
-        if target.exists:
-            columns = target.matching(self.wanted)
-            stash = self._staging(columns).create()
-        else:
-            stash = target.create_stash(self.wanted, key)
-            columns = target.matching(self.wanted)
-        self._fill(stash, columns)
-        return columns, stash
-
-    def _staging(self, columns: Sequence[Column]) -> Staging:
-        keys = self.target.key(self.config["key_columns"], columns) if self.mode == "upsert" else []
-        return Staging(self.target.session, self.target.name, [column.name for column in columns], keys)
-
-    def _publish(self, staging: Staging, stash: str) -> None:
-        self.ctx.log.info("publishing %s rows into %s", f"{self.done:,}", self.target.name)
-        self.target.publish(self.mode, staging, stash)
-        staging.drop(stash)
-
-    def _finish(self, columns: Sequence[Column]) -> int:
-        session, names = self.target.session, [column.name for column in columns]
-        session.call(lambda: session.dialect.after_load(session.raw, self.target.name, names))
-        rows = self.target.rows()
-        session.commit()
-        return rows
-
-    # --- the rows ---------------------------------------------------------------------------------------------------
-
-    def _fill(self, into: str, columns: Sequence[Column]) -> None:
-        """Read every row of the source, change it as its column asks, and load it."""
-        names = [column.name for column in columns]
-        changes = self._changes(columns)
-        if self.target.dialect.pipes and self.source.dialect is self.target.dialect and not any(changes):
-            self._pipe(into, columns)
-            return
-        with closing(self.source.batches(self.columns, self.batch_size)) as batches:
-            for batch in batches:
-                rows = change_rows(batch, changes, columns, self.done)
-                try:
-                    self.target.session.load(into, names, rows)
-                except BadRow as error:
-                    raise refused(error, self.done, batch, columns) from error
-                self._arrived(len(rows))
-
-    def _changes(self, columns: Sequence[Column]) -> list[Change | None]:
-        adapter = self.target.dialect.adapter
-        fits = [adapter(wanted, column) for wanted, column in zip(self.wanted, columns, strict=True)]
-        self._mention_zones(columns)
-        return [both(coercion, fit) for coercion, fit in zip(self.coercions, fits, strict=True)]
-
-    def _mention_zones(self, columns: Sequence[Column]) -> None:
-        moved = [
-            c.name for w, c in zip(self.wanted, columns, strict=True) if (w.kind, c.kind) == ("instant", "datetime")
-        ]
-        if moved:
-            self.ctx.log.warning("written as UTC, the target keeps no time zone: %s", ", ".join(moved))
-
-    def _pipe(self, into: str, columns: Sequence[Column]) -> None:
-        reading, writing = self.source.session, self.target.session
-        sql, names = self.source.select(self.columns), [column.name for column in columns]
-        pending = 0
-
-        def arrived(rows: int) -> None:
-            nonlocal pending
-            pending += rows
-            if pending >= self.batch_size:
-                self._arrived(pending)
-                pending = 0
-
-        try:
-            writing.call(lambda: writing.dialect.pipe(reading.raw, sql, writing.raw, into, names, arrived))
-        except BadRow as error:
-            raise refused(error, 0, [], columns) from error
-        if pending:
-            self._arrived(pending)
-
-    def _arrived(self, rows: int) -> None:
-        self.done += rows
-        self.ctx.progress(self.done, self.total)
-        of = "" if self.total is None else f" of {self.total:,}"
-        self.ctx.log.info("copied %s%s rows", f"{self.done:,}", of)

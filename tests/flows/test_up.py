@@ -1,5 +1,6 @@
 """`manage.py up`: everything as one command."""
 
+import contextlib
 import os
 import signal
 import urllib.request
@@ -17,8 +18,9 @@ pytestmark = pytest.mark.flow
 
 def _child(parent: int, name: str) -> psutil.Process | None:
     for process in psutil.Process(parent).children():
-        if process.cmdline()[-1:] == [name]:
-            return process
+        with contextlib.suppress(psutil.Error):  # one that is just dying
+            if process.cmdline()[-1:] == [name]:
+                return process
     return None
 
 

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 from guardian.shortcuts import assign_perm
 
+from jobs.models import Job
 from runs.models import Run, StepRun
 from tests import cast
 
@@ -38,7 +39,7 @@ def test_the_root_leads_to_the_jobs(client: Client) -> None:
 def test_a_stranger_is_sent_to_the_login(client: Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 302
-    assert answer.headers["Location"] == f"/admin/login/?next={path}"
+    assert answer.headers["Location"] == f"/login/?next={path}"
 
 
 def test_the_list_shows_what_an_operator_asks_for(client: Client, rui: Any, nightly: Any) -> None:
@@ -206,3 +207,18 @@ def test_pages_need_nothing_inline_and_nothing_from_elsewhere(
     assert "<style" not in text
     assert "http" not in text.replace('http-equiv="', "")
     assert text.count("<script") == text.count('<script src="/static/')
+
+
+def test_an_operator_without_access_to_the_admin_can_log_in(client: Client, nightly: Job) -> None:
+    person = cast.rui(nightly)
+    person.is_staff = False
+    person.save()
+    answer = client.post("/login/?next=/jobs/", {"username": "rui", "password": "correct horse", "next": "/jobs/"}, follow=True)
+    assert answer.redirect_chain[-1][0] == "/jobs/"
+    assert "nightly" in answer.content.decode()
+
+
+def test_a_wrong_password_is_said_without_saying_which_part_was_wrong(client: Client, nightly: Job) -> None:
+    answer = client.post("/login/", {"username": "rui", "password": "wrong"})
+    assert answer.status_code == 200
+    assert "correct username and password" in answer.content.decode()

@@ -21,53 +21,20 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pymysql
-from pymysql.constants import FIELD_TYPE, FLAG
+from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
 from pymysql.cursors import SSCursor
 
 from connectors.kinds.sql._column import Column, Misfit, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, text_options, whole_seconds, yes_no
 from connectors.kinds.sql._fit import Change, fit, utc_text
+from connectors.kinds.sql._mysql_types import column_of, column_of_result
 from connectors.kinds.sql._staging import stash_of
 from connectors.kinds.sql._text import bare
 
 # One INSERT of a batch is cut at about this many characters: well under the smallest usual max_allowed_packet.
 STATEMENT = 512 * 1024
 DATES = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
-KINDS = {
-    **dict.fromkeys(("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit"), "int"),
-    **dict.fromkeys(("decimal",), "decimal"),
-    **dict.fromkeys(("float", "double"), "float"),
-    "date": "date",
-    "time": "time",
-    "datetime": "datetime",
-    "timestamp": "instant",
-    **dict.fromkeys(("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set"), "text"),
-    **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "geometry"), "bytes"),
-    "json": "json",
-    "uuid": "uuid",
-}
-SIZES = {"tinyint": 16, "smallint": 16, "year": 16, "mediumint": 32, "int": 32, "float": 32, "double": 64}
-WIRE = {
-    FIELD_TYPE.TINY: "tinyint",
-    FIELD_TYPE.SHORT: "smallint",
-    FIELD_TYPE.INT24: "mediumint",
-    FIELD_TYPE.LONG: "int",
-    FIELD_TYPE.LONGLONG: "bigint",
-    FIELD_TYPE.YEAR: "year",
-    FIELD_TYPE.BIT: "bit",
-    FIELD_TYPE.DECIMAL: "decimal",
-    FIELD_TYPE.NEWDECIMAL: "decimal",
-    FIELD_TYPE.FLOAT: "float",
-    FIELD_TYPE.DOUBLE: "double",
-    FIELD_TYPE.DATE: "date",
-    FIELD_TYPE.TIME: "time",
-    FIELD_TYPE.DATETIME: "datetime",
-    FIELD_TYPE.TIMESTAMP: "timestamp",
-    FIELD_TYPE.JSON: "json",
-    FIELD_TYPE.GEOMETRY: "geometry",
-}
-BINARY_CHARSET = 63
 COLUMN_AT_ROW = re.compile(r"column (?:`[^`]*`\.)*[`'](.+?)[`'] at row (\d+)")
 # Warnings that say nothing about a value: "unsafe for statement-based replication".
 HARMLESS = frozenset({1592})
@@ -193,7 +160,7 @@ class MySQL(Dialect):
             [name.schema, name.table],
         )
         return [
-            _column(
+            column_of(
                 column,
                 native,
                 data,
@@ -210,7 +177,7 @@ class MySQL(Dialect):
         """From the result's own description."""
         with raw.cursor() as cursor:
             cursor.execute(f"SELECT * FROM ({bare(sql)}) AS q LIMIT 0")
-            return [_wire_column(field) for field in cursor._result.fields]
+            return [column_of_result(field) for field in cursor._result.fields]
 
     def primary_key(self, raw: Any, name: TableName) -> list[str]:
         """From information_schema."""
@@ -392,42 +359,3 @@ def _zoned(row: Row, instants: list[int]) -> Row:
         if values[index] is not None:
             values[index] += "+00:00"
     return values
-
-
-def _column(
-    name: str,
-    native: str,
-    data: str,
-    unsigned: bool,
-    size: int | None,
-    scale: int | None,
-    nullable: bool,
-    generated: bool,
-) -> Column:
-    kind = KINDS.get(data, "other")
-    if kind == "int":
-        size, scale = (64 if data in ("bigint", "bit") or (data == "int" and unsigned) else SIZES[data]), None
-        if data == "bigint" and unsigned:
-            # Half of its values are beyond every other database's bigint.
-            kind, size, scale = "decimal", 20, 0
-    elif kind == "float":
-        size, scale = SIZES[data], None
-    elif kind in ("text", "bytes"):
-        scale = None
-    return Column(name, native, kind, size, scale, nullable, generated, "mysql")
-
-
-def _wire_column(field: Any) -> Column:
-    """A column of a result; its native type is spelled as a table would declare it."""
-    binary, unsigned = field.charsetnr == BINARY_CHARSET, bool(field.flags & FLAG.UNSIGNED)
-    data = WIRE.get(field.type_code) or ("longblob" if binary else "longtext")
-    size: int | None = None
-    scale: int | None = None
-    native = data + (" unsigned" if unsigned and KINDS[data] == "int" else "")
-    if data == "decimal":
-        size, scale = field.length - (0 if unsigned else 1) - (1 if field.scale else 0), field.scale
-        native = f"decimal({size},{scale})"
-    elif data in ("time", "datetime", "timestamp"):
-        scale = min(field.scale, 6)
-        native = f"{data}({scale})"
-    return _column(field.name, native, data, unsigned, size, scale, True, False)

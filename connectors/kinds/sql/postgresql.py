@@ -17,7 +17,6 @@ for (infinity, intervals, years BC).
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
 from itertools import islice
 from typing import Any, ClassVar
 
@@ -35,6 +34,7 @@ from connectors.kinds.sql._dialect import (
     text_options,
     whole_seconds,
 )
+from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of
 from connectors.kinds.sql._text import bare, only_reads
 
 CHUNK = 256 * 1024
@@ -45,34 +45,6 @@ KEEPALIVES = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
-}
-KINDS = {
-    "smallint": "int",
-    "integer": "int",
-    "bigint": "int",
-    "numeric": "decimal",
-    "real": "float",
-    "double precision": "float",
-    "boolean": "bool",
-    "date": "date",
-    "time without time zone": "time",
-    "timestamp without time zone": "datetime",
-    "timestamp with time zone": "instant",
-    "character varying": "text",
-    "character": "text",
-    "text": "text",
-    "json": "json",
-    "jsonb": "json",
-    "uuid": "uuid",
-    "bytea": "bytes",
-}
-SIZES = {"smallint": 16, "integer": 32, "bigint": 64, "real": 32, "double precision": 64}
-FROM_TEXT: dict[str, Callable[[str], Any]] = {
-    "int": int,
-    "decimal": Decimal,
-    "float": float,
-    "bool": lambda text: text == "t",
-    "bytes": lambda text: bytes.fromhex(text[2:]),
 }
 WHERE_IN_COPY = re.compile(
     r"^COPY .*?, line (\d+)(?:, column (.+?))?(?:: (?:\"(.*)\"|null input))?$", re.MULTILINE | re.DOTALL
@@ -190,7 +162,7 @@ class PostgreSQL(Dialect):
             "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
             [self.table(name)],
         ).fetchall()
-        return [_column(n, kind, native, not filled, generated) for n, native, kind, filled, generated in rows]
+        return [column_of(n, kind, native, not filled, generated) for n, native, kind, filled, generated in rows]
 
     def query_columns(self, raw: Any, sql: str) -> list[Column]:
         """What the server's planner says, types with their modifiers."""
@@ -202,7 +174,7 @@ class PostgreSQL(Dialect):
             "SELECT format_type(oid, mod) FROM unnest(%s::oid[], %s::int[]) WITH ORDINALITY AS q(oid, mod, at) ORDER BY at",
             [types, modifiers],
         ).fetchall()
-        return [_column(name, kind, kind) for name, (kind,) in zip(names, spelled, strict=True)]
+        return [column_of(name, kind, kind) for name, (kind,) in zip(names, spelled, strict=True)]
 
     def primary_key(self, raw: Any, name: TableName) -> list[str]:
         """From pg_index."""
@@ -337,22 +309,6 @@ class _Chunks:
     def close(self) -> None:
         self._rows.close()
         self._cursor.close()
-
-
-def _column(name: str, spelled: str, native: str, nullable: bool = True, generated: bool = False) -> Column:
-    """A column from the text of its type; `native` is what it's declared as, a domain perhaps."""
-    match = re.fullmatch(r"([a-z ]+?)(?:\((\d+)(?:,(-?\d+))?\))?((?: with(?:out)? time zone)?)", spelled)
-    base = match[1] + match[4] if match else spelled
-    numbers = [int(n) if n else None for n in match.groups()[1:3]] if match else [None, None]
-    kind = KINDS.get(base, "other")
-    size, scale = SIZES.get(base), None
-    if kind == "decimal":
-        size, scale = numbers[0], numbers[1] if numbers[0] is not None else None
-    elif kind in ("time", "datetime", "instant"):
-        scale = numbers[0]
-    elif kind == "text":
-        size = numbers[0]
-    return Column(name, native, kind, size, scale, nullable, generated, "postgresql")
 
 
 def _converted(row: Sequence[str | None], change: list[tuple[int, Callable[[str], Any]]]) -> Row:

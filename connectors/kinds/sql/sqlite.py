@@ -18,20 +18,19 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 from connectors.definition import ConnectorError
-from connectors.kinds.sql._column import Column, Misfit, TableName
+from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, whole_seconds
-from connectors.kinds.sql._fit import Change, as_decimal, as_text, fit
+from connectors.kinds.sql._fit import Change, fit
+from connectors.kinds.sql._sqlite_types import affinity_of, column_of, number_kept, text_kept
 from connectors.kinds.sql._text import bare
 
 T = TypeVar("T")
-LARGEST = 2**63
 
 
 class SQLite(Dialect):
@@ -118,7 +117,7 @@ class SQLite(Dialect):
             'SELECT name, type, "notnull", hidden FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1 ORDER BY cid',
             [name.table, name.schema or "main"],
         ).fetchall()
-        columns = [_column(n, declared, not notnull, hidden in (2, 3)) for n, declared, notnull, hidden in rows]
+        columns = [column_of(n, declared, not notnull, hidden in (2, 3)) for n, declared, notnull, hidden in rows]
         unknown = [column.name for column in columns if column.kind == "other"]
         seen = self._seen(raw, name, unknown) if unknown else {}
         return [replace(c, kind=seen[c.name], size=None) if c.name in seen else c for c in columns]
@@ -182,7 +181,7 @@ class SQLite(Dialect):
     def adapter(self, source: Column, target: Column) -> Change | None:
         """SQLite takes anything anywhere and may turn it into a number: only what stays exact goes in."""
         roomy = replace(target, size=None, scale=None if target.kind == "decimal" else 9)
-        check, affinity = fit(source, roomy), _affinity(target.type)
+        check, affinity = fit(source, roomy), affinity_of(target.type)
         by_value = target.kind in ("int", "decimal", "float", "bool")
 
         def change(value: Any) -> Any:
@@ -191,8 +190,8 @@ class SQLite(Dialect):
             if isinstance(value, str):
                 if source.kind == "instant":
                     value = re.sub(r"([+-]\d\d)\Z", r"\1:00", value)
-                return value if affinity in ("TEXT", "BLOB") else _text_kept(value, affinity, by_value)
-            return value if isinstance(value, bytes) else _number(value, affinity)
+                return value if affinity in ("TEXT", "BLOB") else text_kept(value, affinity, by_value)
+            return value if isinstance(value, bytes) else number_kept(value, affinity)
 
         if source.dialect == self.name and source.type == target.type:
             return None
@@ -256,82 +255,3 @@ class _Task:
         while not self._running.acquire(timeout=0.02):
             interrupt()
         self._running.release()
-
-
-def _affinity(declared: str) -> str:
-    """The rule by which SQLite converts values stored in a column."""
-    upper = declared.upper()
-    for words, affinity in [
-        (("INT",), "INTEGER"),
-        (("CHAR", "CLOB", "TEXT"), "TEXT"),
-        (("BLOB",), "BLOB"),
-        (("REAL", "FLOA", "DOUB"), "REAL"),
-    ]:
-        if any(word in upper for word in words):
-            return affinity
-    return "NUMERIC" if upper else "BLOB"
-
-
-def _column(name: str, declared: str, nullable: bool, generated: bool) -> Column:
-    """A column by its declared type, as people mean it rather than as SQLite treats it."""
-    upper = declared.upper()
-    numbers = [int(n) for n in re.findall(r"\d+", upper)]
-    kinds = [
-        (r"BOOL", "bool"),
-        (r"INT(?!ERVAL)", "int"),
-        (r"DEC|NUMERIC|NUMBER|MONEY", "decimal"),
-        (r"REAL|FLOA|DOUB", "float"),
-        (r"TIMESTAMPTZ|WITH TIME ZONE", "instant"),
-        (r"DATETIME|TIMESTAMP", "datetime"),
-        (r"DATE", "date"),
-        (r"TIME", "time"),
-        (r"JSON", "json"),
-        (r"UUID", "uuid"),
-        (r"CHAR|CLOB|TEXT|STRING", "text"),
-        (r"BLOB|BINARY", "bytes"),
-    ]
-    kind = next((kind for pattern, kind in kinds if re.search(pattern, upper)), "other")
-    size = {"int": 64, "float": 64}.get(kind)
-    scale = None
-    if kind == "decimal" and numbers:
-        size, scale = numbers[0], numbers[1] if len(numbers) > 1 else 0
-    elif kind == "text" and numbers:
-        size = numbers[0]
-    return Column(name, declared, kind, size, scale, nullable, generated, "sqlite")
-
-
-def _number(value: Any, affinity: str) -> Any:
-    """A number as SQLite keeps it without loss."""
-    if isinstance(value, bool):
-        return int(value)
-    if affinity == "TEXT":
-        return as_text(value)
-    if isinstance(value, float):
-        if value != value:
-            raise Misfit("SQLite has no NaN, it would become NULL")
-        return value
-    if isinstance(value, Decimal):
-        return _kept(value, affinity)
-    return _kept(Decimal(value), affinity) if affinity == "REAL" or not -LARGEST <= value < LARGEST else value
-
-
-def _kept(number: Decimal, affinity: str) -> int | float:
-    if not number.is_finite():
-        raise Misfit("SQLite has no such number; make the column TEXT")
-    if affinity != "REAL" and number == number.to_integral_value() and -LARGEST <= number < LARGEST:
-        return int(number)
-    stored = float(number)
-    if as_decimal(stored) != number:
-        raise Misfit("it has more digits than SQLite keeps in a number; make the column TEXT")
-    return stored
-
-
-def _text_kept(text: str, affinity: str, by_value: bool) -> str:
-    """A text for a column in which SQLite turns texts that look like numbers into numbers."""
-    number = as_decimal(text.strip()) if text[:64].strip(" +-.0123456789eE") == "" else None
-    if number is None or not number.is_finite():
-        return text
-    stored = _kept(number, affinity)
-    if not by_value and str(stored) != text:
-        raise Misfit(f"SQLite would turn it into the number {stored}; make the column TEXT")
-    return text

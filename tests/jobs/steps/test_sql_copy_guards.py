@@ -258,3 +258,15 @@ def test_a_wrong_configuration_is_refused(changes):
 def test_the_stored_form_is_shaped_as_in_toml():
     config = {"source": {"connector": "a", "table": "t"}, "target": {"connector": "b", "table": "u"}, "mode": "upsert"}
     assert SqlCopyForm.canonical({**config, "batch_size": 10000}) == config
+
+
+@pytest.mark.parametrize("destination", DATABASES)
+def test_a_source_that_sends_nothing_is_stopped_too(request, tmp_path, cancel_when, postgresql, destination):
+    source, target = place(request, "postgresql", tmp_path), place(request, destination, tmp_path)
+    target.run("CREATE TABLE u (v varchar(10))")
+    active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep(3600)%' AND state = 'active'"
+    with postgresql.connect() as watcher:
+        cancel_when(lambda: watcher.execute(active).fetchone()[0])
+        with pytest.raises(Cancelled):
+            copy(source, target, None, "u", query="SELECT pg_sleep(3600)::text AS v")
+        wait_for(lambda: watcher.execute(active).fetchone()[0] == 0, 1, "the statement to end")
