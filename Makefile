@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# The demo keeps its databases apart from those of `make up`'s own data only when asked to: NOMAFLOW_HOME names the folder.
+# The demo and `up` share one folder: NOMAFLOW_HOME, or var here.
 
 .PHONY: help demo up setup test check lint types migrations bench clean
 

@@ -3,6 +3,8 @@
 All figures are seconds. The worker is warm: what is measured comes after a first run that isn't counted.
 """
 
+import io
+import itertools
 import json
 import os
 import statistics
@@ -33,6 +35,7 @@ STEPS = 5
 JOB = "noop"
 PLUGIN = "def noop(ctx):\n    pass\n"
 DEADLINE_SECONDS = 60
+RAW_OPTIONS = ["-c", "2", "-Q", "raw", "--without-gossip", "--without-mingle", "-l", "ERROR"]
 
 
 def main(rounds: int) -> None:
@@ -40,7 +43,10 @@ def main(rounds: int) -> None:
     home = Path(settings.NOMAFLOW_HOME)
     prepare(home)
     found: dict[str, list[float]] = {"per_step": [], "further_step": [], "raw": []}
-    with process([str(ROOT / "manage.py"), "worker"]), process(["-m", "celery", "-A", "rawcelery", *RAW_OPTIONS]):
+    with (
+        process([str(ROOT / "manage.py"), "worker"]),
+        process(["-W", "ignore", "-m", "celery", "-q", "-A", "rawcelery", "worker", *RAW_OPTIONS]),
+    ):
         wait_for(lambda: WorkerNode.objects.filter(role="worker").exists())
         one_run()
         raw_task(home)
@@ -52,21 +58,6 @@ def main(rounds: int) -> None:
     print(json.dumps({name: statistics.median(values) for name, values in found.items()}))
 
 
-RAW_OPTIONS = [
-    "worker",
-    "--pool",
-    "prefork",
-    "-c",
-    "2",
-    "-Q",
-    "raw",
-    "--without-gossip",
-    "--without-mingle",
-    "-l",
-    "ERROR",
-]
-
-
 def prepare(home: Path) -> None:
     """Tables, plugin and job."""
     call_command("migrate", verbosity=0, interactive=False)
@@ -75,7 +66,7 @@ def prepare(home: Path) -> None:
     steps = "".join(f'[[jobs.steps]]\nname = "s{n}"\ntype = "python"\ncallable = "bench:noop"\n' for n in range(STEPS))
     toml = home / "job.toml"
     toml.write_text(f'[[jobs]]\nid = "{JOB}"\n{steps}')
-    call_command("importjobs", str(toml), stdout=sys.stderr)
+    call_command("importjobs", str(toml), stdout=io.StringIO())
 
 
 def one_run() -> tuple[float, list[float]]:
@@ -86,7 +77,7 @@ def one_run() -> tuple[float, list[float]]:
     if run.state != "SUCCEEDED" or run.finished_at is None:
         raise SystemExit(f"{run} is {run.state}: {run.reason}")
     starts = [step.started_at for step in run.step_runs.order_by("number") if step.started_at]
-    further = [(later - earlier).total_seconds() for earlier, later in zip(starts, starts[1:], strict=False)]
+    further = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(starts)]
     return (run.finished_at - run.created_at).total_seconds() / STEPS, further
 
 

@@ -99,7 +99,6 @@ def test_a_statement_that_takes_too_long_is_stopped_by_the_timeout(shared: Insta
 
 
 def test_a_blocked_statement_on_mariadb_is_killed_on_the_server(shared: Installation, mariadb: Any) -> None:
-    import pymysql
 
     url = mariadb.create_database()
     shared.import_toml(_sql_job("mysleep", url, "select sleep(601)"))

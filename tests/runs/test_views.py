@@ -213,7 +213,9 @@ def test_an_operator_without_access_to_the_admin_can_log_in(client: Client, nigh
     person = cast.rui(nightly)
     person.is_staff = False
     person.save()
-    answer = client.post("/login/?next=/jobs/", {"username": "rui", "password": "correct horse", "next": "/jobs/"}, follow=True)
+    answer = client.post(
+        "/login/?next=/jobs/", {"username": "rui", "password": "correct horse", "next": "/jobs/"}, follow=True
+    )
     assert answer.redirect_chain[-1][0] == "/jobs/"
     assert "nightly" in answer.content.decode()
 

@@ -52,6 +52,7 @@ def column_of(
     nullable: bool,
     generated: bool,
 ) -> Column:
+    """A column by its declared type `native` and the type's bare name `data`."""
     kind = KINDS.get(data, "other")
     if kind == "int":
         size, scale = (64 if data in ("bigint", "bit") or (data == "int" and unsigned) else SIZES[data]), None
@@ -79,3 +80,28 @@ def column_of_result(field: Any) -> Column:
         scale = min(field.scale, 6)
         native = f"{data}({scale})"
     return column_of(field.name, native, data, unsigned, size, scale, True, False)
+
+
+def type_for(column: Column, in_key: bool) -> str:
+    """The type in which a column, of whatever database, is kept; the dialect's module has the table."""
+    if column.dialect == "mysql" and column.type:
+        return column.type
+    digits = 6 if column.scale is None else min(column.scale, 6)
+    exact = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    if column.kind == "decimal":
+        return f"DECIMAL({min(column.size or 65, 65)},{30 if column.size is None else column.scale or 0})"
+    if column.kind in ("text", "other"):
+        short = column.size if column.size and column.size <= 255 else 255 if in_key else None
+        return f"VARCHAR({short}) {exact}" if short else f"LONGTEXT {exact}"
+    return {
+        "int": {16: "SMALLINT", 32: "INT"}.get(column.size or 64, "BIGINT"),
+        "float": "FLOAT" if column.size == 32 else "DOUBLE",
+        "bool": "BOOLEAN",
+        "date": "DATE",
+        "time": f"TIME({digits})",
+        "datetime": f"DATETIME({digits})",
+        "instant": f"TIMESTAMP({digits})",
+        "json": "JSON",
+        "uuid": f"CHAR(36) {exact}",
+        "bytes": "VARBINARY(255)" if in_key else "LONGBLOB",
+    }[column.kind]

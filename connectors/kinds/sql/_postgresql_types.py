@@ -51,3 +51,26 @@ def column_of(name: str, spelled: str, native: str, nullable: bool = True, gener
     elif kind == "text":
         size = numbers[0]
     return Column(name, native, kind, size, scale, nullable, generated, "postgresql")
+
+
+def type_for(column: Column, in_key: bool) -> str:
+    """The type in which a column, of whatever database, is kept; the dialect's module has the table."""
+    if column.dialect == "postgresql" and column.type:
+        return column.type
+    digits = "" if column.scale is None else f"({column.scale})"
+    if column.kind == "decimal":
+        return "numeric" if column.size is None else f"numeric({column.size},{column.scale or 0})"
+    if column.kind == "text":
+        return f"varchar({column.size})" if column.size and column.size <= 10_000 else "text"
+    return {
+        "int": {16: "smallint", 32: "integer"}.get(column.size or 64, "bigint"),
+        "float": "real" if column.size == 32 else "double precision",
+        "bool": "boolean",
+        "date": "date",
+        "time": f"time{digits}",
+        "datetime": f"timestamp{digits}",
+        "instant": f"timestamp{digits} with time zone",
+        "json": "json",
+        "uuid": "uuid",
+        "bytes": "bytea",
+    }.get(column.kind, "text")

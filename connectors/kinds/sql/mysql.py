@@ -16,24 +16,22 @@ New tables compare text byte by byte, so that keys that differ only in case or a
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 
 import pymysql
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import conversions
-from pymysql.cursors import SSCursor
 
 from connectors.kinds.sql._column import Column, Misfit, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, text_options, whole_seconds, yes_no
 from connectors.kinds.sql._fit import Change, fit, utc_text
-from connectors.kinds.sql._mysql_types import column_of, column_of_result
+from connectors.kinds.sql._mysql_rows import Unbuffered, statements, zoned
+from connectors.kinds.sql._mysql_types import column_of, column_of_result, type_for
 from connectors.kinds.sql._staging import stash_of
 from connectors.kinds.sql._text import bare
 
-# One INSERT of a batch is cut at about this many characters: well under the smallest usual max_allowed_packet.
-STATEMENT = 512 * 1024
 DATES = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
 COLUMN_AT_ROW = re.compile(r"column (?:`[^`]*`\.)*[`'](.+?)[`'] at row (\d+)")
 # Warnings that say nothing about a value: "unsafe for statement-based replication".
@@ -128,7 +126,7 @@ class MySQL(Dialect):
         """Unbuffered; inside a transaction buffered, because the protocol allows no other statement before the last row."""
         if in_transaction:
             return self.execute(raw, sql, bound)
-        cursor = raw.cursor(_Unbuffered)
+        cursor = raw.cursor(Unbuffered)
         cursor.execute(sql, bound)
         return cursor
 
@@ -201,27 +199,7 @@ class MySQL(Dialect):
 
     def type_name(self, column: Column, in_key: bool) -> str:
         """See the table at the top of this module."""
-        if column.dialect == self.name and column.type:
-            return column.type
-        digits = 6 if column.scale is None else min(column.scale, 6)
-        exact = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-        if column.kind == "decimal":
-            return f"DECIMAL({min(column.size or 65, 65)},{30 if column.size is None else column.scale or 0})"
-        if column.kind in ("text", "other"):
-            short = column.size if column.size and column.size <= 255 else 255 if in_key else None
-            return f"VARCHAR({short}) {exact}" if short else f"LONGTEXT {exact}"
-        return {
-            "int": {16: "SMALLINT", 32: "INT"}.get(column.size or 64, "BIGINT"),
-            "float": "FLOAT" if column.size == 32 else "DOUBLE",
-            "bool": "BOOLEAN",
-            "date": "DATE",
-            "time": f"TIME({digits})",
-            "datetime": f"DATETIME({digits})",
-            "instant": f"TIMESTAMP({digits})",
-            "json": "JSON",
-            "uuid": f"CHAR(36) {exact}",
-            "bytes": "VARBINARY(255)" if in_key else "LONGBLOB",
-        }[column.kind]
+        return type_for(column, in_key)
 
     # --- copying ----------------------------------------------------------------------------------------------------
 
@@ -235,10 +213,10 @@ class MySQL(Dialect):
         exact = {code: convert for code, convert in conversions.items() if code not in DATES}
         raw.decoders = {**exact, FIELD_TYPE.BIT: lambda data: int.from_bytes(data, "big")}
         instants = [index for index, column in enumerate(columns) if column.kind == "instant"]
-        cursor = raw.cursor(_Unbuffered)
+        cursor = raw.cursor(Unbuffered)
         cursor.execute(sql)
         while batch := cursor.fetchmany(batch_size):
-            yield [_zoned(row, instants) for row in batch] if instants else batch
+            yield [zoned(row, instants) for row in batch] if instants else batch
         cursor.close()
 
     def adapter(self, source: Column, target: Column) -> Change | None:
@@ -264,7 +242,7 @@ class MySQL(Dialect):
         head = f"INSERT INTO {into} ({self.names(columns)}) VALUES "
         literal, start = raw.escape, 0
         with raw.cursor() as cursor:
-            for count, values in _statements(rows, literal):
+            for count, values in statements(rows, literal):
                 try:
                     cursor.execute(head + values)
                     self.check_warnings(raw, cursor)
@@ -319,43 +297,6 @@ class MySQL(Dialect):
         return f"DELETE t FROM {table} AS t WHERE {condition}"
 
 
-class _Unbuffered(SSCursor):
-    """Rows as they arrive. Closed early it hangs up: the driver's own would read all the rest of the answer first."""
-
-    def close(self) -> None:
-        connection: Any = self.connection
-        result: Any = vars(self).get("_result")
-        vars(self)["connection"] = None
-        if connection is not None and result is not None and result.unbuffered_active:
-            result.unbuffered_active = False
-            connection._force_close()
-
-    __del__ = close
-
-
 def _without_timeouts(settings: Settings) -> dict[str, Any]:
     options = settings.get("options") or {}
     return {name: value for name, value in options.items() if not name.endswith("_timeout")}
-
-
-def _statements(rows: Iterable[Row], literal: Callable[[Any], str]) -> Iterator[tuple[int, str]]:
-    """(number of rows, their VALUES) for each INSERT."""
-    pieces: list[str] = []
-    size = 0
-    for row in rows:
-        piece = f"({','.join(map(literal, row))})"
-        if pieces and size + len(piece) > STATEMENT:
-            yield len(pieces), ",".join(pieces)
-            pieces, size = [], 0
-        pieces.append(piece)
-        size += len(piece)
-    if pieces:
-        yield len(pieces), ",".join(pieces)
-
-
-def _zoned(row: Row, instants: list[int]) -> Row:
-    values = list(row)
-    for index in instants:
-        if values[index] is not None:
-            values[index] += "+00:00"
-    return values

@@ -34,7 +34,8 @@ from connectors.kinds.sql._dialect import (
     text_options,
     whole_seconds,
 )
-from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of
+from connectors.kinds.sql._postgresql_rows import Chunks, converted
+from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of, type_for
 from connectors.kinds.sql._text import bare, only_reads
 
 CHUNK = 256 * 1024
@@ -140,7 +141,7 @@ class PostgreSQL(Dialect):
         if in_transaction:
             cursor = raw.cursor(name="nomaflow_stream")
             return cursor.execute(sql, bound)
-        return _Chunks(raw.cursor(), sql, bound)
+        return Chunks(raw.cursor(), sql, bound)
 
     def prepare_copy(self, raw: Any) -> None:
         """ISO dates in UTC, shortest exact floats."""
@@ -197,25 +198,7 @@ class PostgreSQL(Dialect):
 
     def type_name(self, column: Column, in_key: bool) -> str:
         """See the table at the top of this module."""
-        if column.dialect == self.name and column.type:
-            return column.type
-        digits = "" if column.scale is None else f"({column.scale})"
-        if column.kind == "decimal":
-            return "numeric" if column.size is None else f"numeric({column.size},{column.scale or 0})"
-        if column.kind == "text":
-            return f"varchar({column.size})" if column.size and column.size <= 10_000 else "text"
-        return {
-            "int": {16: "smallint", 32: "integer"}.get(column.size or 64, "bigint"),
-            "float": "real" if column.size == 32 else "double precision",
-            "bool": "boolean",
-            "date": "date",
-            "time": f"time{digits}",
-            "datetime": f"timestamp{digits}",
-            "instant": f"timestamp{digits} with time zone",
-            "json": "json",
-            "uuid": "uuid",
-            "bytes": "bytea",
-        }.get(column.kind, "text")
+        return type_for(column, in_key)
 
     # --- copying ----------------------------------------------------------------------------------------------------
 
@@ -225,7 +208,7 @@ class PostgreSQL(Dialect):
         with raw.cursor() as cursor, cursor.copy(f"COPY ({bare(sql)}) TO STDOUT") as copy:
             rows = copy.rows()
             while batch := list(islice(rows, batch_size)):
-                yield [_converted(row, change) for row in batch]
+                yield [converted(row, change) for row in batch]
 
     def pipe(self, source: Any, sql: str, raw: Any, into: str, columns: Sequence[str], on_rows: OnRows) -> None:
         """From one server to another without looking at a value; BadRow as with `load`, counted from the first row."""
@@ -285,38 +268,6 @@ class PostgreSQL(Dialect):
                     f"{sequence} AS s WHERE m >= s.last_value AND has_sequence_privilege(%s, 'UPDATE')",
                     [sequence, sequence],
                 )
-
-
-class _Chunks:
-    """A cursor's face over psycopg's `stream`, which holds one chunk of rows at a time."""
-
-    def __init__(self, cursor: Any, sql: str, bound: Any) -> None:
-        self._cursor = cursor
-        self._rows = cursor.stream(sql, bound, size=1000)
-        # The first row brings the columns.
-        self._first = list(islice(self._rows, 1))
-        self.rowcount = -1
-
-    @property
-    def description(self) -> Any:
-        # psycopg forgets the columns of an answer without rows; that it was an answer still counts.
-        return self._cursor.description or []
-
-    def fetchmany(self, size: int) -> list[Row]:
-        first, self._first = self._first, []
-        return first + list(islice(self._rows, size - len(first)))
-
-    def close(self) -> None:
-        self._rows.close()
-        self._cursor.close()
-
-
-def _converted(row: Sequence[str | None], change: list[tuple[int, Callable[[str], Any]]]) -> Row:
-    values: list[Any] = list(row)
-    for index, convert in change:
-        if values[index] is not None:
-            values[index] = convert(values[index])
-    return values
 
 
 def _bad_row(error: psycopg.Error) -> Exception:

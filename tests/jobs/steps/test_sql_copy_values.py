@@ -57,7 +57,7 @@ def test_the_largest_integers_arrive(pair):
     assert sorted(target.rows("SELECT v FROM u")) == [(-(2**63),), (2**63 - 1,)]
 
 
-@pytest.mark.parametrize(("origin", "destination"), product(["postgresql", "mariadb"], DATABASES))
+@pytest.mark.parametrize(("origin", "destination"), list(product(["postgresql", "mariadb"], DATABASES)))
 def test_wide_decimals_arrive_exact(request, tmp_path, origin, destination):
     source, target = place(request, origin, tmp_path, "s"), place(request, destination, tmp_path, "t")
     wide = Decimal("1234567890123456789012345678.0123456789")
@@ -67,7 +67,7 @@ def test_wide_decimals_arrive_exact(request, tmp_path, origin, destination):
     assert Decimal(target.rows("SELECT v FROM u")[0][0]) == wide
 
 
-@pytest.mark.parametrize(("origin", "destination"), product(["postgresql", "mariadb"], repeat=2))
+@pytest.mark.parametrize(("origin", "destination"), list(product(["postgresql", "mariadb"], repeat=2)))
 def test_an_instant_stays_the_same_instant(request, tmp_path, origin, destination):
     source, target = place(request, origin, tmp_path, "s"), place(request, destination, tmp_path, "t")
     kind = "timestamptz" if origin == "postgresql" else "timestamp(6)"
@@ -114,7 +114,7 @@ def test_what_only_postgresql_knows_survives_between_two_of_them(request, tmp_pa
     ("SELECT 1 AS id, 1.239 AS v", "v numeric(10,2)"),
     ("SELECT 1 AS id, 1.5 AS v", "v integer"),
 ], ids=["text", "integer", "scale", "whole"])  # fmt: skip
-@pytest.mark.parametrize(("origin", "destination"), product(DATABASES, ["postgresql", "mariadb"]))
+@pytest.mark.parametrize(("origin", "destination"), list(product(DATABASES, ["postgresql", "mariadb"])))
 def test_a_value_that_does_not_fit_is_named_with_its_row_and_column(
     request, tmp_path, origin, destination, sql, reason
 ):
