@@ -22,7 +22,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from dataset import Figures, NoDataSet, build_operational  # noqa: E402
+from dataset import Figures, NoDataSet, build_operational, data_folder  # noqa: E402
 
 JOB = "nightly-reporting-refresh"
 MANAGE = ROOT / "manage.py"
@@ -55,9 +55,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()
     try:
+        data_folder()
         home = embedded_home()
-        figures = prepare_data(home)
         prepare_catalogue(home)
+        figures = prepare_data(home)
         outcome = run_with_worker()
         report(outcome)
         verify(outcome, figures)
@@ -89,20 +90,6 @@ def embedded_home() -> Path:
     except ImproperlyConfigured as error:
         raise DemoFailed(str(error)) from error
     return Path(settings.NOMAFLOW_HOME)
-
-
-def prepare_data(home: Path) -> Figures:
-    """The operational database with all rows of the data set, and a reporting database to fill."""
-    folder = home / "demo"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    say("building the operational database from the CSV files")
-    figures = build_operational(folder / "operational.sqlite3")
-    counts = ", ".join(f"{table} {count:,}" for table, count in figures.rows.items())
-    say(f"rows: {counts}")
-    with closing(sqlite3.connect(folder / "reporting.sqlite3", timeout=20)) as reporting:
-        for statement in SUMMARY_TABLES:
-            reporting.execute(statement)
-    return figures
 
 
 def prepare_catalogue(home: Path) -> None:
@@ -151,6 +138,20 @@ def refuse_foreign_connectors(changes: list[dict[str, Any]], home: Path) -> None
                     f"this installation has a connector {change['name']!r} of its own, which the demo would change. "
                     "Run it in a folder of its own: NOMAFLOW_HOME=var-demo make demo"
                 )
+
+
+def prepare_data(home: Path) -> Figures:
+    """The operational database with all rows of the data set, and a reporting database to fill."""
+    folder = home / "demo"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    say("building the operational database from the CSV files")
+    figures = build_operational(folder / "operational.sqlite3")
+    counts = ", ".join(f"{table} {count:,}" for table, count in figures.rows.items())
+    say(f"rows: {counts}")
+    with closing(sqlite3.connect(folder / "reporting.sqlite3", timeout=20)) as reporting:
+        for statement in SUMMARY_TABLES:
+            reporting.execute(statement)
+    return figures
 
 
 # Run

@@ -140,12 +140,12 @@ def test_following_lets_go_when_one_scrolls_up(visit: Callable[..., Any], web: W
     at_end = "log.scrollHeight - log.scrollTop - log.clientHeight < 40"
     assert page.evaluate(at_end)
     page.evaluate("log.scrollTop = 0")
-    page.wait_for_function("!following")
+    wait_for(lambda: page.evaluate("!following"), 5, "following to stop")
     web.write("long", "one", "two")
     page.wait_for_selector("text=2 new lines", timeout=3000)
     assert page.evaluate("log.scrollTop") == 0
     page.click("#newest")
-    page.wait_for_function(at_end)
+    wait_for(lambda: page.evaluate(at_end), 5, "the newest line to be shown")
     page.wait_for_selector("#newest", state="hidden")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jobs.testing import fake_ctx, sqlite
-from tests.flows.installation import ROOT
+from tests.flows.installation import ROOT, Installation
 
 EXAMPLES = ROOT / "examples"
 needs_data = pytest.mark.skipif(
@@ -80,16 +80,24 @@ def test_the_demo_leaves_no_worker_behind(demo_home: Path) -> None:
 
 @pytest.mark.flow
 @needs_data
-def test_a_second_demo_in_the_same_home_refreshes_everything(demo_home: Path, tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    subprocess.run(["cp", "-a", str(demo_home), str(home)], check=True)
-    with sqlite3.connect(home / "demo" / "reporting.sqlite3") as reporting:
+def test_a_second_demo_in_the_same_home_refreshes_everything(demo_home: Path) -> None:
+    with sqlite3.connect(demo_home / "demo" / "reporting.sqlite3") as reporting:
         reporting.execute("DELETE FROM flights WHERE month = 7")
-    # The job of the copied home still points at the first one: the demo brings it over.
-    done = run_demo(home)
-    assert "would change" in done.stdout
-    assert done.returncode == 1
-    assert run_demo(demo_home).returncode == 0
+        reporting.execute("UPDATE daily_departures SET departures = 0")
+    done = run_demo(demo_home)
+    assert done.returncode == 0, done.stdout
+    assert "job nightly-reporting-refresh: unchanged" in done.stdout
+
+
+@pytest.mark.flow
+@needs_data
+def test_the_demo_does_not_touch_a_connector_of_somebody_elses(tmp_path: Path) -> None:
+    with Installation(tmp_path / "home") as installation:
+        installation.import_toml('[[connectors]]\nname = "reporting"\ntype = "sql"\nurl = "sqlite:////srv/ours.db"\n')
+        before = installation.manage("exportjobs")
+        done = run_demo(installation.home)
+        assert (done.returncode, "a connector 'reporting' of its own" in done.stdout) == (1, True)
+        assert installation.manage("exportjobs") == before
 
 
 def test_a_figure_that_differs_from_the_files_fails_the_demo(example: Any) -> None:
