@@ -125,7 +125,7 @@ def test_the_state_changes_without_a_reload(visit: Callable[..., Any], web: Web)
     page.evaluate("window.kept = true")
     web.set_state("live", "FAILED")
     page.wait_for_selector("#standing .badge.failed", timeout=3000)
-    page.wait_for_function("document.title.includes('FAILED')")
+    wait_for(lambda: "FAILED" in page.title(), 5, "the title to change")
     assert page.evaluate("window.kept")
     assert page.inner_text("#announcement") == "The run is now FAILED"
     assert page.locator("#cancel").count() == 0
