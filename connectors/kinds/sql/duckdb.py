@@ -1,6 +1,7 @@
 """DuckDB files, through the `duckdb` package (extra `nomaflow[duckdb]`), which is imported when a connector is opened.
 
-Not part of the tests that run against every server: treat copies from and to DuckDB with care.
+A DuckDB "cursor" is a second connection, outside the first one's transaction and blind to its temporary tables; so statements
+run on the connection itself, and only reading streams gets a connection of its own.
 """
 
 import re
@@ -39,6 +40,34 @@ def driver() -> Any:
         raise ConnectorError("DuckDB's driver is missing. Install nomaflow[duckdb].") from error
 
 
+class Answer:
+    """What a statement on the connection gave, with the face of a driver's cursor: valid until the next statement."""
+
+    def __init__(self, raw: Any) -> None:
+        self._raw = raw
+        self.rowcount = -1
+        self.description = raw.description
+        # INSERT, UPDATE and DELETE answer with one row that holds their count, other statements with none.
+        if self.description and [column[0] for column in self.description] == ["Count"]:
+            count = raw.fetchone()
+            self.rowcount, self.description = int(count[0]) if count else -1, None
+
+    def fetchone(self) -> Any:
+        """The next row."""
+        return self._raw.fetchone()
+
+    def fetchmany(self, size: int) -> list[Any]:
+        """The next rows."""
+        return list(self._raw.fetchmany(size))
+
+    def fetchall(self) -> list[Any]:
+        """The rest of the rows."""
+        return list(self._raw.fetchall())
+
+    def close(self) -> None:
+        """Nothing of its own to close."""
+
+
 class DuckDB(Dialect):
     """A DuckDB file."""
 
@@ -55,6 +84,11 @@ class DuckDB(Dialect):
         if settings.get("must_exist") and not path.is_file():
             raise ConnectorError(f"There is no DuckDB file at {path}.")
         return duckdb.connect(str(path), read_only=bool(settings.get("read_only")))
+
+    def execute(self, raw: Any, sql: str, bound: Any = None) -> Any:
+        """On the connection itself."""
+        raw.execute(sql) if bound is None else raw.execute(sql, bound)
+        return Answer(raw)
 
     def errors(self) -> tuple[type[Exception], ...]:
         """The driver's one base class."""
