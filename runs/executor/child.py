@@ -104,7 +104,12 @@ def _run(messages: protocol.Messages, cancelled: _Cancelled) -> int:
 def _perform(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     from jobs.steps import step_types
 
-    kind = step_types()[request["type"]]
+    kind = step_types().get(request["type"])
+    if kind is None:
+        raise StepFailed(
+            f"This worker knows no step type {request['type']!r}; it knows {', '.join(step_types())}. "
+            "Update the worker, or take the step out of the job."
+        )
     outcome = kind.run(ctx, kind.form.check(request["config"], tokens=False))
     if isinstance(outcome, ChildJob):
         return {"child": {"job_id": outcome.job_id, "params": outcome.params, "op_kwargs": outcome.op_kwargs}}

@@ -12,7 +12,13 @@ from tests.web import Web
 
 pytestmark = pytest.mark.browser
 # Chromium's own calls home would only fill the log of a machine without internet.
-QUIET = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+]
 PHONE = {"width": 390, "height": 844}
 
 

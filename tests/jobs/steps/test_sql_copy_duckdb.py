@@ -49,7 +49,9 @@ def test_rows_arrive_there_and_back_as_they_left(ctx: Context, mode: str) -> Non
     for _ in range(2):
         assert copy(ctx, "lite", "duck", "back", mode=mode, **keys).output["target_rows"] == 3
     before, after = rows(ctx, "duck", "t"), rows(ctx, "duck", "back")
-    assert [(r["id"], r["name"], str(r["amount"])) for r in after] == [(r["id"], r["name"], str(r["amount"])) for r in before]
+    assert [(r["id"], r["name"], str(r["amount"])) for r in after] == [
+        (r["id"], r["name"], str(r["amount"])) for r in before
+    ]
     assert before[0]["moment"] == datetime.datetime(2026, 7, 1, 10, tzinfo=datetime.UTC)
 
 

@@ -54,7 +54,9 @@ Perform = Callable[..., tuple[Ending, Watcher]]
 def perform(forks: ForkServer, tmp_path: Path) -> Perform:
     """Runs a plugin function `f` in a child and returns its ending."""
 
-    def run(source: str, timeout: float = 20, level: str = "INFO", stop_on: str = "") -> tuple[Ending, Watcher]:
+    def run(
+        source: str, timeout: float = 20, level: str = "INFO", stop_on: str = "", kind: str = "python"
+    ) -> tuple[Ending, Watcher]:
         if source:
             (tmp_path / "plug.py").write_text(source)
         watcher = Watcher()
@@ -71,7 +73,7 @@ def perform(forks: ForkServer, tmp_path: Path) -> Perform:
             "started_at": None,
         }
         request = {
-            "type": "python",
+            "type": kind,
             "config": {"callable": "plug:f"},
             "params": {},
             "facts": facts,
@@ -171,6 +173,12 @@ def test_what_the_step_started_dies_with_it(perform: Perform) -> None:
     ending, _ = perform("import subprocess\ndef f(ctx): return {'pid': subprocess.Popen(['sleep', '999']).pid}")
     pid = ending.output["pid"]
     wait_for(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie", 5, "the grandchild to die")
+
+
+def test_a_step_type_that_this_worker_does_not_know_is_named(perform: Perform) -> None:
+    ending, _ = perform("", kind="teleport")
+    assert ending.how is How.FAILED
+    assert "no step type 'teleport'" in ending.error
 
 
 def test_a_refused_connector_is_an_error_of_the_step(perform: Perform) -> None:
