@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 CHANGE_SECONDS = 1.0
 # Moments recorded at most for one schedule after an outage.
 MOST_MOMENTS = 1000
+# A scheduler without a round for so long isn't scheduling.
+STALE_SECONDS = 10.0
 
 
 class ScheduleEntry(ModelEntry):  # type: ignore[misc]
@@ -56,6 +58,8 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     Entry = ScheduleEntry
     # The stock scheduler connects to the broker here, and all schedules wait until it answers. We send nothing.
     producer = None
+    # When the last round ended, on the monotonic clock: beat is alive as long as this moves.
+    ticked_at: float | None = None
     _next_check = 0.0
     _heap_invalidated = False
 
@@ -104,7 +108,9 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """One round; first what is left over from a round in which the database was away."""
         self._record()
-        return float(super().tick(*args, **kwargs))
+        pause = float(super().tick(*args, **kwargs))
+        Scheduler.ticked_at = time.monotonic()
+        return pause
 
     def _record(self) -> None:
         while self._unrecorded:
@@ -130,7 +136,6 @@ class BeatLife:
 
     def __enter__(self) -> "BeatLife":
         sync_all()
-        nodes.sign_in(self._id, nodes.BEAT)
         self._thread.start()
         return self
 
@@ -140,13 +145,23 @@ class BeatLife:
         nodes.sign_out(self._id)
 
     def _live(self) -> None:
-        while not self._stopped.wait(settings.NOMAFLOW_HEARTBEAT_SECONDS):
+        while Scheduler.ticked_at is None:
+            if self._stopped.wait(0.05):
+                return
+        pause = 0.0
+        while not self._stopped.wait(pause):
+            pause = settings.NOMAFLOW_HEARTBEAT_SECONDS
             try:
-                nodes.sign_of_life(self._id, nodes.BEAT)
-                janitor.reap()
-                janitor.resend()
-                janitor.forget_dead_nodes()
+                self._keep_house()
             except Exception as error:
                 log.warning("beat's housekeeping failed and will be tried again: %s", error)
                 connection.close()
         connection.close()
+
+    def _keep_house(self) -> None:
+        # A scheduler that hangs must not be called alive by a thread that doesn't.
+        if time.monotonic() - (Scheduler.ticked_at or 0.0) < STALE_SECONDS:
+            nodes.sign_of_life(self._id, nodes.BEAT)
+        janitor.reap()
+        janitor.resend()
+        janitor.forget_dead_nodes()

@@ -17,8 +17,8 @@ from runs.models import Run, StepRun, WorkerNode
 from runs.states import RunState
 
 log = logging.getLogger(__name__)
-# A wake-up that nobody has acted on for so long is sent again.
-RESEND_SECONDS = 10
+# A wake-up that nobody has acted on for so many sweeps is sent again.
+RESEND_SWEEPS = 2
 BATCH = 100
 FORGET_NODES_SECONDS = 24 * 3600
 
@@ -82,7 +82,7 @@ def _step(run: Run, row: StepRun) -> StepPlan:
 
 def resend(most: int = BATCH) -> int:
     """Send a wake-up for runs that are due and have none, or whose wake-up nobody acted on; how many were sent."""
-    stale = Now() - datetime.timedelta(seconds=RESEND_SECONDS)
+    stale = Now() - datetime.timedelta(seconds=settings.NOMAFLOW_SWEEP_SECONDS * RESEND_SWEEPS)
     forgotten = Q(sent_at=None) | Q(sent_at__lt=F("due_at")) | Q(sent_at__lt=stale)
     due = Run.objects.filter(forgotten, state=RunState.QUEUED, due_at__lte=Now()).order_by("due_at")
     sent = 0

@@ -87,7 +87,7 @@ def test_a_fresh_wake_up_is_not_sent_again(make_run: MakeRun) -> None:
 
 def test_a_wake_up_that_nobody_acted_on_is_sent_again(make_run: MakeRun) -> None:
     make_run()
-    Run.objects.update(sent_at=timezone.now() - timedelta(seconds=janitor.RESEND_SECONDS + 1))
+    Run.objects.update(sent_at=timezone.now() - timedelta(seconds=11))
     assert janitor.resend() == 1
 
 
