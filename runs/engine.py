@@ -13,17 +13,17 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs import retry
-from jobs.models import Job
 from jobs.parameters import Overrides, Sources, SubstitutionError, merge, substitute
 from jobs.plan import StepPlan, plan_of
 from nomaflow_site.lib.sealing import CannotDecrypt, unseal
 from runs import flow
+from runs.children import ChildRefused, ending_of_child, start_child
 from runs.control import request_cancel
 from runs.executor.supervisor import Ending, How
 from runs.hold import Fenced, Hold, claim, wake_parent
 from runs.models import Run, StepRun
 from runs.states import RunState
-from runs.trigger import InvalidTrigger, RunInFlight, overrides_from_json, trigger_run
+from runs.trigger import InvalidTrigger, RunInFlight, overrides_from_json
 
 log = logging.getLogger(__name__)
 
@@ -249,7 +249,7 @@ def _success(row: StepRun) -> str:
 def _start_child(hold: Hold, step: StepPlan, row: StepRun, ending: Ending, performer: Performer) -> bool:
     wanted = ending.child_job or {}
     try:
-        row.child = _trigger_child(hold.run, wanted)
+        row.child = start_child(hold.run, wanted)
     except (ChildRefused, RunInFlight, InvalidTrigger) as error:
         return _record(hold, step, row, Ending(How.FAILED, error=str(error)), performer)
     hold.note_child(row)
@@ -267,55 +267,10 @@ def _wait_for_child(hold: Hold, child: Run) -> bool:
 def _judge_child(hold: Hold, step: StepPlan, row: StepRun, performer: Performer) -> bool:
     if row.child is not None and not row.child.is_over:
         return _wait_for_child(hold, row.child)
-    return _record(hold, step, row, _ending_of_child(row), performer)
+    return _record(hold, step, row, ending_of_child(row), performer)
 
 
 def _catch_up_with_child(run: Run, child: Run) -> None:
     """A child quicker than its parent's last commit found nobody to wake."""
     if Run.objects.filter(pk=child.pk, finished_at__isnull=False).exists():
         wake_parent(run.pk)
-
-
-class ChildRefused(Exception):
-    """The chained job can't be started."""
-
-
-def _trigger_child(run: Run, wanted: dict[str, Any]) -> Run:
-    chain = _chain(run)
-    if wanted["job_id"] in chain:
-        raise ChildRefused(f"jobs call each other in a cycle: {' -> '.join([*chain, wanted['job_id']])}")
-    job = Job.objects.filter(pk=wanted["job_id"]).first()
-    if job is None:
-        raise ChildRefused(f"there is no job {wanted['job_id']!r} to call; correct the step's `job` field")
-    return trigger_run(
-        job,
-        triggered_by=run.triggered_by,
-        requested_by=run.requested_by,
-        user=run.user,
-        overrides=Overrides(params=wanted["params"], op_kwargs=wanted["op_kwargs"], log_level=run.log_level),
-        parent=run,
-    )
-
-
-def _chain(run: Run) -> list[str]:
-    """The jobs from the outermost run down to this one."""
-    chain: list[str] = []
-    at: Run | None = run
-    while at is not None:
-        chain.insert(0, at.job_id)
-        at = at.parent
-    return chain
-
-
-def _ending_of_child(row: StepRun) -> Ending:
-    child = row.child
-    if child is None:
-        return Ending(How.FAILED, error="the child run's record is gone")
-    output = {"run_id": child.run_id, "job_id": child.job_id, "state": child.state}
-    match RunState(child.state):
-        case RunState.SUCCEEDED:
-            return Ending(How.DONE, output=output)
-        case RunState.CANCELED:
-            return Ending(How.FAILED, error=f"{child.run_id} of job {child.job_id!r} was CANCELED: {child.reason}")
-        case _:
-            return Ending(How.FAILED, error=f"{child.run_id} of job {child.job_id!r} {child.state}: {child.reason}")

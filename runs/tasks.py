@@ -1,6 +1,7 @@
 """What Celery calls. Arguments are numbers of runs only."""
 
 from celery import shared_task, signals
+from django.conf import settings
 
 from runs import dispatch
 from runs.worker import Worker
@@ -19,8 +20,6 @@ def advance(run_pk: int) -> None:
 def start_worker(sender: object = None, **kwargs: object) -> None:
     """Before the first message, from the main thread."""
     global _worker
-    from django.conf import settings
-
     _worker = Worker(settings.NOMAFLOW_WORKER_SLOTS)
     _worker.start()
 

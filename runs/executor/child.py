@@ -18,7 +18,9 @@ from typing import Any
 from django.conf import settings
 
 from connectors.definition import ConnectorError, Definition
+from connectors.kinds import kinds
 from jobs.context import Context, PreviousStep
+from jobs.steps import step_types
 from jobs.steptype import ChildJob, Result, StepFailed
 from nomaflow_site.lib.config import ConfigError
 from runs.executor import protocol
@@ -40,9 +42,6 @@ def preload() -> None:
     """Import everything a step may need, once, before the first fork."""
     if not settings.configured:
         settings.configure(USE_I18N=False, USE_TZ=True)
-    from connectors.kinds import kinds
-    from jobs.steps import step_types
-
     kinds()
     step_types()
 
@@ -102,8 +101,6 @@ def _run(messages: protocol.Messages, cancelled: _Cancelled) -> int:
 
 
 def _perform(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
-    from jobs.steps import step_types
-
     kind = step_types().get(request["type"])
     if kind is None:
         raise StepFailed(
