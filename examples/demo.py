@@ -207,11 +207,16 @@ def no_run_in_flight() -> bool:
 
 def run_job() -> dict[str, Any]:
     """`manage.py runjob`, its log on the screen. Ctrl-C is for it: it cancels the run and says so."""
+    from runs.executor.forkserver import die_with_parent
+
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:
         command = [sys.executable, str(MANAGE), "runjob", JOB, "--json"]
-        # The log comes on standard error; sent to our own output it stays in order with the rest.
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=sys.stdout, text=True, check=False)
+        # The log comes on standard error; sent to our own output it stays in order with the rest. It only looks on: without
+        # us there is no worker, and it would wait for ever.
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=sys.stdout, text=True, check=False, preexec_fn=die_with_parent
+        )
     finally:
         signal.signal(signal.SIGINT, before)
     if not done.stdout.strip():

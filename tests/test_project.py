@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,27 @@ def test_every_field_of_every_step_type_is_in_the_steps_page():
     for name, kind in step_types().items():
         section = page.partition(f"\n## {name}\n")[2].partition("\n## ")[0]
         assert [f for f in kind.form.base_fields if f.rpartition("__")[2] not in section] == [], name
+
+
+def blocks(language: str) -> list[tuple[str, str]]:
+    """(page, text) of every fenced block of a language in the documentation."""
+    fence = re.compile(rf"^```{language}\n(.*?)^```", re.MULTILINE | re.DOTALL)
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    return [(page.name, text) for page in pages for text in fence.findall(page.read_text())]
+
+
+def test_every_job_in_the_documentation_could_be_saved():
+    from jobs.validation import check_job
+
+    faults = []
+    for page, text in blocks("toml"):
+        document = text if "[[jobs]]" in text else f'[[jobs]]\nid = "example"\n{text}'
+        faults += [f"{page}: {fault}" for job in tomllib.loads(document)["jobs"] for fault in check_job(job)]
+    assert len(blocks("toml")) >= 7
+    assert faults == []
+
+
+def test_every_piece_of_python_in_the_documentation_compiles():
+    assert len(blocks("python")) >= 3
+    for page, text in blocks("python"):
+        compile(text, page, "exec")
