@@ -205,6 +205,5 @@ class Copy:
 
     def _arrived(self, rows: int) -> None:
         self.done += rows
-        self.ctx.progress(self.done, self.total)
         of = "" if self.total is None else f" of {self.total:,}"
         self.ctx.log.info("copied %s%s rows", f"{self.done:,}", of)

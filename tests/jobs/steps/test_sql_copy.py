@@ -134,6 +134,5 @@ def test_views_and_defaults_survive_an_overwrite(pair):
 def test_progress_is_told_for_every_batch_with_the_total(pair, caplog):
     source, target = filled(pair[0]), pair[1]
     with caplog.at_level("INFO", "nomaflow.step"):
-        calls = copy(source, target, "goods", "items", batch_size=2, calls=True)
-    assert calls[-1] == (3, 3)
+        copy(source, target, "goods", "items", batch_size=2)
     assert "copied 3 of 3 rows" in caplog.messages
