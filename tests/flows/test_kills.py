@@ -1,4 +1,4 @@
-"""Kill workers and steps with -9 under load; afterwards every run has ended once, and what it says agrees with what it did.
+"""Kill workers and steps with -9 under load, double and lose wake-ups; afterwards every run has ended, once and truthfully.
 
 The evidence is independent of the product: each step appends its begin and end to a file of its own, synced to disk. The plan
 of kills comes from a seed; a failure prints it. NOMAFLOW_KILLS and NOMAFLOW_KILL_RUNS set the size (the promise: 100 and 1,000).
@@ -47,10 +47,14 @@ TRIGGER = """
 import sys, time, django
 django.setup()
 from jobs.models import Job
+from runs import dispatch
 from runs.trigger import trigger_run
 jobs = list(Job.objects.order_by("id"))
 for n in range(int(sys.argv[1])):
-    print(trigger_run(jobs[n % len(jobs)], triggered_by="api").run_id, flush=True)
+    run = trigger_run(jobs[n % len(jobs)], triggered_by="api")
+    print(run.run_id, flush=True)
+    for _ in range(n % 3):  # a wake-up may come twice
+        dispatch.wake(run.pk)
     time.sleep(float(sys.argv[2]))
 """
 
