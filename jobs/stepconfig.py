@@ -71,9 +71,11 @@ class StepConfig:
         """(field, message) for every connector that isn't there or is of the wrong kind; a token can't be checked."""
         if connectors is None:
             return
+        # What was given, where another fault left no checked values: each fault is told at once, not one an import.
+        values = self.values or self.form.flatten({**self._inherited, **self._own})
         for name, field in self.form.base_fields.items():
-            value = self.values.get(name)
-            if not isinstance(field, ConnectorField) or not value or "${" in value:
+            value = values.get(name)
+            if not isinstance(field, ConnectorField) or not value or not isinstance(value, str) or "${" in value:
                 continue
             if value not in connectors:
                 yield self.form.spell(name), f"There is no connector {value!r}{_known(connectors, field.kind)}."

@@ -84,7 +84,7 @@ def test_a_fault_is_named_with_its_place(changes, where, field, words):
 
 def test_every_fault_of_a_definition_is_told_at_once():
     found = faults(schedule="x", timezone="Mars", steps=[{**QUERY, "connector": "gone", "query": ""}])
-    assert {field for _, field, _ in found} == {"schedule", "timezone", "query"}
+    assert {field for _, field, _ in found} == {"schedule", "timezone", "connector", "query"}
 
 
 def test_a_connector_that_is_a_token_can_not_be_checked():
