@@ -1,7 +1,5 @@
 """Connectors and their named queries."""
 
-from typing import Any
-
 from django.core.validators import RegexValidator
 from django.db import models
 
@@ -39,10 +37,6 @@ class Connector(models.Model):
             hidden=tuple(hidden),
             queries=dict(self.queries.values_list("name", "sql")) if self.pk else {},
         )
-
-    def natural_key(self) -> tuple[Any, ...]:
-        """The name."""
-        return (self.name,)
 
 
 class NamedQuery(models.Model):

@@ -42,8 +42,6 @@ class StepType:
     name: ClassVar[str]
     label: ClassVar[str]
     form: ClassVar[type[ConfigForm]]
-    # Whether the step's op_kwargs are a field of its form (they always are merged into the parameters).
-    summary_field: ClassVar[str] = ""
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result | ChildJob:
         """Do the work and return the outcome. Raises StepFailed for an expected failure."""

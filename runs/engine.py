@@ -115,8 +115,7 @@ def _advance_once(hold: Hold, performer: Performer) -> bool:
 
 
 def _attempt(row: StepRun) -> flow.Attempt:
-    child_state = RunState(row.child.state) if row.child else None
-    return flow.Attempt(row.number, row.attempt, RunState(row.state), child_state)
+    return flow.Attempt(row.number, row.attempt, RunState(row.state))
 
 
 def _row(hold: Hold, step: StepPlan, attempt: int) -> StepRun:

@@ -15,7 +15,6 @@ class Attempt:
     number: int
     attempt: int
     state: RunState
-    child_state: RunState | None = None
 
 
 # Moves: what the run does now.

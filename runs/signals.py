@@ -4,7 +4,5 @@ from django.dispatch import Signal
 
 # run: Run, in a final state.
 run_finished = Signal()
-# run: Run, still in flight after the job's `on_long_run_minutes`.
-run_is_long = Signal()
 # fire: Fire, with outcome skipped or missed.
 fire_skipped = Signal()

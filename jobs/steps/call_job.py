@@ -22,7 +22,6 @@ class CallJob(StepType):
     name = "call_job"
     label = "Another job"
     form = CallJobForm
-    summary_field = "job"
 
     def run(self, ctx: Context, config: dict[str, Any]) -> ChildJob:
         """Say which job to start; the engine starts it and gives the slot free while it runs."""

@@ -103,7 +103,6 @@ class HttpStep(StepType):
     name = "http"
     label = "HTTP request"
     form = HttpStepForm
-    summary_field = "url"
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
         """Send the request. Output: status, elapsed_ms, headers, body, truncated."""

@@ -150,7 +150,6 @@ class LdapSyncStep(StepType):
     name = "ldap_sync"
     label = "LDAP sync"
     form = LdapSyncForm
-    summary_field = "search_base"
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
         """Read everything, then change the target in one transaction."""

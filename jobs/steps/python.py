@@ -45,7 +45,6 @@ class Python(StepType):
     name = "python"
     label = "Python function"
     form = PythonForm
-    summary_field = "callable"
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
         """Import the plugin afresh, call the function, keep what it returns."""

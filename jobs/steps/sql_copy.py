@@ -116,7 +116,6 @@ class SqlCopy(StepType):
     name = "sql_copy"
     label = "SQL copy"
     form = SqlCopyForm
-    summary_field = "target__table"
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
         """Output: `source_rows` read, `target_rows` in the table afterwards, `elapsed_ms`, `rows_per_second`."""

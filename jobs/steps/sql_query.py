@@ -33,7 +33,6 @@ class SqlQuery(StepType):
     name = "sql_query"
     label = "SQL query"
     form = SqlQueryForm
-    summary_field = "query"
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
         """Output: `rows_affected` of a write, `rows_returned` of a read, `first_row` or `rows` when asked for."""
