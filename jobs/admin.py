@@ -6,17 +6,18 @@ from typing import Any
 from adminsortable2.admin import SortableAdminBase, SortableStackedInline
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Count, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
-from jobs import adminpages
-from jobs.adminpages import next_fires_of
+from jobs import adminpages, calendaradmin, freezeadmin  # noqa: F401  (the two register their pages)
+from jobs.adminpages import preview_of
 from jobs.catalogue import delete_job, save_job, switch_job
 from jobs.definition import definition_of
-from jobs.forms import JobForm, PresetForm
+from jobs.forms import CALENDAR_FIELDS, MISFIRE_FIELDS, JobForm, PresetForm
 from jobs.formsets import PresetFormSet, StepFormSet
 from jobs.models import Job, Preset, Step
 from jobs.stepform import StepForm
@@ -24,6 +25,16 @@ from jobs.steps import step_types
 from jobs.tomlfile import connectors_of, export_file
 from jobs.tomltext import readable_toml
 from jobs.validation import InvalidJob
+
+
+class _PicksCalendars:
+    """A calendar is chosen here, and made in a window of its own; it's changed and deleted on its own page."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget.can_change_related = field.widget.can_delete_related = field.widget.can_view_related = False
+        return field
 
 
 class _PartOfTheJob:
@@ -49,7 +60,7 @@ class StepInline(_PartOfTheJob, SortableStackedInline):  # type: ignore[misc]
         return len(step_types())
 
 
-class PresetInline(_PartOfTheJob, admin.StackedInline):  # type: ignore[type-arg]
+class PresetInline(_PicksCalendars, _PartOfTheJob, admin.StackedInline):  # type: ignore[type-arg]
     """Saved sets of per-fire values."""
 
     model = Preset
@@ -59,7 +70,7 @@ class PresetInline(_PartOfTheJob, admin.StackedInline):  # type: ignore[type-arg
 
 
 @admin.register(Job)
-class JobAdmin(SortableAdminBase, admin.ModelAdmin):  # type: ignore[misc, type-arg]
+class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: ignore[misc, type-arg]
     """Jobs are written through `jobs.catalogue` here too: one version per save, steps and presets included."""
 
     form = JobForm
@@ -73,7 +84,7 @@ class JobAdmin(SortableAdminBase, admin.ModelAdmin):  # type: ignore[misc, type-
     links: list[tuple[str, str]] = [("Versions", "admin:jobs_job_versions"), ("Duplicate", "admin:jobs_job_duplicate")]
     fieldsets = [
         (None, {"fields": ["id", "description", "tags", "enabled", "seen_version"]}),
-        ("Schedule", {"fields": ["schedule", "timezone", "next_fires"]}),
+        ("Schedule", {"fields": ["schedule", "timezone", "next_fires", *CALENDAR_FIELDS, *MISFIRE_FIELDS]}),
         ("Parameters", {"fields": ["params", "step_defaults"]}),
         ("Runs", {"fields": ["overlap", "timeout_seconds", "log_level"]}),
         ("Retry", {"fields": ["retry_attempts", "retry_backoff", "retry_base_seconds"]}),
@@ -131,7 +142,8 @@ class JobAdmin(SortableAdminBase, admin.ModelAdmin):  # type: ignore[misc, type-
     @admin.display(description="next fires")
     def next_fires(self, job: Job) -> str:
         """The next three, in the job's zone; the page's script keeps them true to what is typed."""
-        lines = next_fires_of(job.schedule, job.timezone) if job.pk else []
+        calendars = (job.include_calendar_id or "", job.exclude_calendar_id or "", job.on_excluded)
+        lines = preview_of(job.schedule, job.timezone, calendars) if job.pk else []
         shown = format_html_join("", "<li>{}</li>", ((line,) for line in lines or ["never: runs by hand only"]))
         return format_html('<ul class="next-fires" data-preview="cron-preview">{}</ul>', shown)
 

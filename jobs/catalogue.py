@@ -8,8 +8,8 @@ from django.db import transaction
 from django.db.models import Max
 
 from connectors.models import Connector
-from jobs.definition import STEP_TIMEOUT_SECONDS, definition_of
-from jobs.models import Job, JobVersion, Preset, Step
+from jobs.definition import CALENDAR_DEFAULTS, MISFIRE_DEFAULTS, STEP_TIMEOUT_SECONDS, definition_of
+from jobs.models import Calendar, Job, JobVersion, Preset, Scheduled, Step
 from jobs.permissions import forget_grants
 from jobs.signals import job_saved
 from jobs.tomltext import readable_toml
@@ -23,6 +23,11 @@ Definition = Mapping[str, Any]
 def connector_kinds() -> dict[str, str]:
     """The connectors that steps may name: kind by name."""
     return dict(Connector.objects.values_list("name", "kind"))
+
+
+def calendar_names() -> set[str]:
+    """The calendars that schedules may use."""
+    return set(Calendar.objects.values_list("name", flat=True))
 
 
 def save_job(
@@ -40,7 +45,7 @@ def save_job(
     unless `may_retype`, which puts a new step in the old one's place.
     """
     with transaction.atomic():
-        read, faults = read_job(definition, connectors=connector_kinds())
+        read, faults = read_job(definition, connectors=connector_kinds(), calendars=calendar_names())
         job = _locked(read.get("id"))
         before = definition_of(job) if job else None
         renamed = renamed or {}
@@ -104,6 +109,9 @@ def _locked(job_id: Any) -> Job | None:
 def _write(job: Job, read: dict[str, Any], renamed: Mapping[str, str]) -> Job:
     for key in ("description", "schedule", "timezone", "tags", "enabled", "log_level", "timeout_seconds", "overlap"):
         setattr(job, key, read[key])
+    for key, default in MISFIRE_DEFAULTS.items():
+        setattr(job, key, read.get(key, default))
+    _set_calendars(job, read)
     job.params, job.step_defaults, job.alerts = read["params"], read["step_defaults"], read.get("alerts")
     for key, value in read["retry"].items():
         setattr(job, f"retry_{key}", value)
@@ -157,9 +165,17 @@ def _write_presets(job: Job, definitions: list[dict[str, Any]]) -> None:
         for key in ("schedule", "log_level"):
             setattr(preset, key, definition.get(key, ""))
         preset.timezone = definition["timezone"]
+        _set_calendars(preset, definition)
         preset.enabled = definition.get("enabled", True)
         preset.save()
     _forget_prefetched(job)
+
+
+def _set_calendars(scheduled: Scheduled, definition: Mapping[str, Any]) -> None:
+    given = {**CALENDAR_DEFAULTS, **definition}
+    scheduled.include_calendar_id = given["include_calendar"] or None
+    scheduled.exclude_calendar_id = given["exclude_calendar"] or None
+    scheduled.on_excluded = given["on_excluded"]
 
 
 def _forget_prefetched(job: Job) -> None:

@@ -22,6 +22,12 @@ class Link(Protocol):
     def is_cancelled(self) -> bool:
         """Whether the step has been told to stop."""
 
+    def prune(self, before: str) -> dict[str, int]:
+        """Have one bounded batch of runs that ended before that ISO time removed; how many rows of what, all 0 when none is left.
+
+        Raises StepFailed when it's refused: only steps of an internal type may ask.
+        """
+
 
 @dataclass(frozen=True)
 class PreviousStep:

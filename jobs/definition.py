@@ -2,18 +2,22 @@
 
 Always there: id, description, schedule, timezone, tags, enabled, log_level, timeout_seconds, overlap, params, retry,
 step_defaults, steps, presets; of a step its name and type; of a preset its name and timezone. Left out at their default:
-a job's alerts (none declared), a step's enabled (true), timeout_seconds (3600), rerun_if_lost (false), retry (the job's),
-op_kwargs (none) and its type's own defaults; a preset's params, op_kwargs, step_enabled, log_level, schedule, enabled (true).
-A step's left-out value is taken from `step_defaults` first. Secrets stay sealed.
+a job's alerts (none declared), misfire (skip), misfire_limit, misfire_within_seconds; a job's and a preset's
+include_calendar, exclude_calendar (none), on_excluded (skip); a step's enabled (true), timeout_seconds (3600),
+rerun_if_lost (false), retry (the job's), op_kwargs (none) and its type's own defaults; a preset's params, op_kwargs,
+step_enabled, log_level, schedule, enabled (true). A step's left-out value is taken from `step_defaults` first. Secrets
+stay sealed.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jobs.models import Job, Preset, Step
+    from jobs.models import Job, Preset, Scheduled, Step
 
 COMMON_STEP_KEYS = ("name", "type", "enabled", "timeout_seconds", "rerun_if_lost", "retry", "op_kwargs")
 STEP_TIMEOUT_SECONDS = 3600
+MISFIRE_DEFAULTS: dict[str, Any] = {"misfire": "skip", "misfire_limit": 10, "misfire_within_seconds": 24 * 3600}
+CALENDAR_DEFAULTS: dict[str, Any] = {"include_calendar": "", "exclude_calendar": "", "on_excluded": "skip"}
 
 
 def definition_of(job: "Job") -> dict[str, Any]:
@@ -35,6 +39,8 @@ def definition_of(job: "Job") -> dict[str, Any]:
             "base_seconds": job.retry_base_seconds,
         },
     }
+    definition |= {key: value for key, default in MISFIRE_DEFAULTS.items() if (value := getattr(job, key)) != default}
+    definition |= calendar_definition(job)
     if job.alerts is not None:
         definition["alerts"] = job.alerts
     definition["step_defaults"] = job.step_defaults
@@ -66,6 +72,17 @@ def preset_definition(preset: "Preset") -> dict[str, Any]:
     for key in ("schedule", "log_level", "params", "op_kwargs", "step_enabled"):
         if value := getattr(preset, key):
             definition[key] = value
+    definition |= calendar_definition(preset)
     if not preset.enabled:
         definition["enabled"] = False
     return definition
+
+
+def calendar_definition(scheduled: "Scheduled") -> dict[str, Any]:
+    """Which calendars bend the schedule; empty for none."""
+    named = {
+        "include_calendar": scheduled.include_calendar_id or "",
+        "exclude_calendar": scheduled.exclude_calendar_id or "",
+        "on_excluded": str(scheduled.on_excluded),
+    }
+    return {key: value for key, value in named.items() if value != CALENDAR_DEFAULTS[key]}

@@ -1,5 +1,6 @@
 """The admin's form of a job: identity, schedule, parameters, retry and alerts. Steps and presets have forms of their own."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -12,6 +13,8 @@ from jobs.validation import check_job
 from nomaflow_site.lib.config import ListField, TableField
 from nomaflow_site.lib.sealing import mask, restore_masked, sealed_paths
 
+CALENDAR_FIELDS = ("include_calendar", "exclude_calendar", "on_excluded")
+MISFIRE_FIELDS = ("misfire", "misfire_limit", "misfire_within_seconds")
 HEAD = ("description", "schedule", "timezone", "tags", "enabled", "log_level", "timeout_seconds", "overlap", "params")
 PRESET_FIELDS = ["name", "params", "op_kwargs", "step_enabled", "log_level", "schedule", "timezone", "enabled"]
 TOML_HELP = "One `name = value` a line, texts in quotes."
@@ -29,6 +32,29 @@ def unmasked(typed: Any, stored: Any) -> Any:
     if list(sealed_paths(typed)):
         raise ValidationError("Sealed values can't be typed in; write the value itself.")
     return restore_masked(typed, stored)
+
+
+def calendars_in(given: Mapping[str, Any]) -> dict[str, str]:
+    """The calendars that were chosen, by name."""
+    named = {key: given[key].name if given[key] else "" for key in ("include_calendar", "exclude_calendar")}
+    return {**named, "on_excluded": given["on_excluded"]}
+
+
+CALENDAR_LABELS = {
+    "include_calendar": "Only on days of",
+    "exclude_calendar": "Not on days of",
+    "on_excluded": "On an excluded day",
+}
+MISFIRE_LABELS = {
+    "misfire": "After an outage",
+    "misfire_limit": "Catch up with at most",
+    "misfire_within_seconds": "Catch up within (seconds)",
+}
+MISFIRE_HELP = {
+    "misfire": "What becomes of fires that came due while no scheduler was running.",
+    "misfire_limit": "So many fires, the newest ones; for run all.",
+    "misfire_within_seconds": "Older fires are skipped as too late; for run once and run all. 86400 is a day.",
+}
 
 
 class JobForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -56,11 +82,15 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = [
             "id",
             *HEAD,
+            *CALENDAR_FIELDS,
+            *MISFIRE_FIELDS,
             "retry_attempts",
             "retry_backoff",
             "retry_base_seconds",
             "step_defaults",
         ]
+        labels = {**CALENDAR_LABELS, **MISFIRE_LABELS}
+        help_texts = MISFIRE_HELP
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -128,7 +158,8 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
     def definition(self) -> dict[str, Any]:
         """The job's part of a definition, shaped as in TOML."""
         given = self.cleaned_data
-        definition = {"id": given.get("id", self.instance.id), **{key: given[key] for key in HEAD}}
+        own = {key: given[key] for key in (*HEAD, *MISFIRE_FIELDS)}
+        definition = {"id": given.get("id", self.instance.id), **own, **calendars_in(given)}
         definition["retry"] = {key: given[f"retry_{key}"] for key in ("attempts", "backoff", "base_seconds")}
         definition["step_defaults"] = given["step_defaults"]
         if given["alerts_declared"]:
@@ -146,7 +177,8 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
     timezone = forms.ChoiceField(required=False)
 
     class Meta:
-        fields = PRESET_FIELDS
+        fields = [*PRESET_FIELDS, *CALENDAR_FIELDS]
+        labels = CALENDAR_LABELS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -173,7 +205,9 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def definition(self) -> dict[str, Any]:
         """The preset shaped as in TOML."""
-        return {key: self.cleaned_data[key] for key in PRESET_FIELDS if self.cleaned_data[key] != ""}
+        given = self.cleaned_data
+        own = {key: given[key] for key in PRESET_FIELDS if given[key] != ""}
+        return {**own, **calendars_in(given)}
 
 
 class DuplicateForm(forms.Form):

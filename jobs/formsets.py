@@ -15,7 +15,7 @@ from jobs.validation import Fault, check_job
 
 
 class StepFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
-    """Existing steps, then one blank form per step type; untouched blank ones are ignored.
+    """Existing steps, then one blank form per step type that isn't internal; untouched blank ones are ignored.
 
     After it's been found valid, `definitions` are the steps in order and `renamed` maps new names to old ones.
     """
@@ -31,6 +31,9 @@ class StepFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
         self.default_order_direction, self.default_order_field = default_order_direction, default_order_field
         self.definitions: list[dict[str, Any]] = []
         self.renamed: dict[str, str] = {}
+        # One blank form each, whatever the admin counted.
+        self.offered = [name for name, kind in step_types().items() if not kind.internal]
+        self.extra = len(self.offered)
         super().__init__(*args, **kwargs)
 
     @cached_property
@@ -41,10 +44,9 @@ class StepFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
         """Each form's type: an existing step's own, else what was posted, else the next in the list of types."""
-        types = list(step_types())
         number = 0 if index is None else index - self.initial_form_count()
         posted = self.data.get(f"{self.prefix}-{index}-type") if self.is_bound else None
-        type_name = posted if posted in types else types[number % len(types)]
+        type_name = posted if posted in self.offered else self.offered[number % len(self.offered)]
         return {**super().get_form_kwargs(index), "type_name": type_name, **self._shared}
 
     def validate_unique(self) -> None:

@@ -4,7 +4,7 @@ from django import forms
 from django.core.validators import MaxValueValidator, MinValueValidator
 
 from jobs.definition import STEP_TIMEOUT_SECONDS
-from jobs.models import DAY, JOB_ID, Backoff, LogLevel, Overlap
+from jobs.models import DAY, JOB_ID, MISFIRE_LIMIT, MOST_CATCH_UPS, Backoff, LogLevel, Misfire, OnExcluded, Overlap
 from nomaflow_site.lib.config import ConfigForm, ListField, TableField
 
 MOST_ATTEMPTS = 100
@@ -34,6 +34,14 @@ class RetryFields(ConfigForm):
     base_seconds = _seconds(0, DAY, required=False)
 
 
+def _calendar() -> forms.CharField:
+    return forms.CharField(max_length=100, required=False)
+
+
+def _on_excluded() -> forms.ChoiceField:
+    return forms.ChoiceField(choices=OnExcluded.choices, initial=OnExcluded.SKIP.value)
+
+
 class JobFields(ConfigForm):
     """A job without its tables, steps and presets."""
 
@@ -46,6 +54,12 @@ class JobFields(ConfigForm):
     log_level = forms.ChoiceField(choices=LogLevel.choices, initial=LogLevel.INFO.value)
     timeout_seconds = _seconds(initial=14400)
     overlap = forms.ChoiceField(choices=Overlap.choices, initial=Overlap.SKIP.value)
+    include_calendar = _calendar()
+    exclude_calendar = _calendar()
+    on_excluded = _on_excluded()
+    misfire = forms.ChoiceField(choices=Misfire.choices, initial=Misfire.SKIP.value)
+    misfire_limit = _seconds(1, MOST_CATCH_UPS, initial=MISFIRE_LIMIT)
+    misfire_within_seconds = _seconds(1, 366 * DAY, initial=DAY)
     params = TableField(required=False)
     step_defaults = TableField(required=False)
 
@@ -71,4 +85,7 @@ class PresetFields(ConfigForm):
     log_level = forms.ChoiceField(choices=[("", "the job's"), *LogLevel.choices], required=False)
     schedule = forms.CharField(max_length=200, required=False)
     timezone = forms.CharField(max_length=64, required=False, strip=False)
+    include_calendar = _calendar()
+    exclude_calendar = _calendar()
+    on_excluded = _on_excluded()
     enabled = forms.BooleanField(required=False, initial=True)

@@ -1,5 +1,6 @@
 """The catalogue: jobs, their steps and presets, and every version of them."""
 
+import datetime
 from typing import Any
 
 from django.conf import settings
@@ -8,8 +9,10 @@ from django.db import models
 
 from nomaflow_site.lib.sealing import SealedJSONField
 
-JOB_ID = RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, - and _ only.")
+JOB_ID = NAME = RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, - and _ only.")
 DAY = 24 * 3600
+MISFIRE_LIMIT = 10
+MOST_CATCH_UPS = 1000
 
 
 class LogLevel(models.TextChoices):
@@ -24,7 +27,23 @@ class Overlap(models.TextChoices):
 
     SKIP = "skip", "skip: refuse the second one"
     QUEUE = "queue", "queue: let it wait its turn"
+    REPLACE = "replace", "replace: cancel the first one, then run the second"
     ALLOW = "allow", "allow: run both at once"
+
+
+class Misfire(models.TextChoices):
+    """What becomes of moments that nobody noticed in time, because no scheduler was running."""
+
+    SKIP = "skip", "skip: don't run, list them as missed"
+    RUN_ONCE = "run_once", "run once: catch up with the newest one"
+    RUN_ALL = "run_all", "run all: catch up with each, up to the limit"
+
+
+class OnExcluded(models.TextChoices):
+    """What becomes of a moment on a day that the calendar excludes."""
+
+    SKIP = "skip", "skip it"
+    NEXT_BUSINESS_DAY = "next_business_day", "move it to the next business day"
 
 
 class Backoff(models.TextChoices):
@@ -34,18 +53,61 @@ class Backoff(models.TextChoices):
     EXPONENTIAL = "exponential", "exponential"
 
 
-class Job(models.Model):
+class Calendar(models.Model):
+    """A named set of days: holidays, weekends, ends of months. A schedule may leave them out, or fire on them only."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[NAME])
+    description = models.TextField(blank=True)
+    # {"2026-12-25": "Christmas Day", "05-01": "Labour Day, every year"}: one date, or month and day of every year.
+    days = models.JSONField(default=dict, blank=True)
+    # Any of MON ... SUN.
+    weekdays = models.JSONField(default=list, blank=True)
+    month_end = models.PositiveSmallIntegerField(
+        default=0, validators=[MaxValueValidator(28)], help_text="The last N days of every month; 0: none."
+    )
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Scheduled(models.Model):
+    """What a job and a preset have in common: when they fire by themselves."""
+
+    schedule = models.CharField(max_length=200, blank=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+    include_calendar = models.ForeignKey(
+        Calendar, to_field="name", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    exclude_calendar = models.ForeignKey(
+        Calendar, to_field="name", null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    on_excluded = models.CharField(max_length=17, choices=OnExcluded.choices, default=OnExcluded.SKIP)
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        abstract = True
+
+
+class Job(Scheduled):
     """A workflow defined once and run many times."""
 
     id = models.CharField(primary_key=True, max_length=100, validators=[JOB_ID])
     description = models.TextField(blank=True)
-    schedule = models.CharField(max_length=200, blank=True)
-    timezone = models.CharField(max_length=64, default="UTC")
     tags = models.JSONField(default=list, blank=True)
-    enabled = models.BooleanField(default=True)
     log_level = models.CharField(max_length=5, choices=LogLevel.choices, default=LogLevel.INFO)
     timeout_seconds = models.PositiveIntegerField(default=14400, validators=[MinValueValidator(1)])
-    overlap = models.CharField(max_length=5, choices=Overlap.choices, default=Overlap.SKIP)
+    overlap = models.CharField(max_length=7, choices=Overlap.choices, default=Overlap.SKIP)
+    misfire = models.CharField(max_length=8, choices=Misfire.choices, default=Misfire.SKIP)
+    misfire_limit = models.PositiveSmallIntegerField(
+        default=MISFIRE_LIMIT, validators=[MinValueValidator(1), MaxValueValidator(MOST_CATCH_UPS)]
+    )
+    misfire_within_seconds = models.PositiveIntegerField(
+        default=DAY, validators=[MinValueValidator(1), MaxValueValidator(366 * DAY)]
+    )
     params = SealedJSONField(default=dict, blank=True)
     retry_attempts = models.PositiveSmallIntegerField(
         default=1, validators=[MinValueValidator(1), MaxValueValidator(100)]
@@ -98,7 +160,7 @@ class Step(models.Model):
         return self.name
 
 
-class Preset(models.Model):
+class Preset(Scheduled):
     """A saved set of per-fire values of a job, optionally with a schedule of its own."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="presets")
@@ -107,9 +169,6 @@ class Preset(models.Model):
     op_kwargs = SealedJSONField(default=dict, blank=True)
     step_enabled = models.JSONField(default=dict, blank=True)
     log_level = models.CharField(max_length=5, choices=LogLevel.choices, blank=True)
-    schedule = models.CharField(max_length=200, blank=True)
-    timezone = models.CharField(max_length=64, default="UTC")
-    enabled = models.BooleanField(default=True)
 
     class Meta:
         ordering = ["name"]
@@ -142,3 +201,42 @@ class JobVersion(models.Model):
         if self.pk:
             raise ValueError(f"{self} is history and can't be changed; save the job to make a new version.")
         super().save(*args, **kwargs)
+
+
+class FreezeScope(models.TextChoices):
+    """Whose schedules a freeze holds back."""
+
+    ALL = "all", "every job"
+    TAG = "tag", "jobs with this tag"
+    JOB = "job", "this job"
+    CONNECTOR = "connector", "jobs whose steps use this connector"
+
+
+class Freeze(models.Model):
+    """A time in which schedules don't fire: a pause of everything, or of some jobs. It ends by itself."""
+
+    scope = models.CharField(max_length=9, choices=FreezeScope.choices, default=FreezeScope.ALL)
+    target = models.CharField(max_length=100, blank=True)
+    reason = models.TextField()
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    owner = models.CharField(max_length=150, editable=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+", editable=False
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    # Ended before its time, and by whom; `ends_at` is that moment then.
+    ended_by = models.CharField(max_length=150, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-starts_at", "-pk"]
+        indexes = [models.Index(fields=["ends_at"], name="freeze_end")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(ends_at__gte=models.F("starts_at")), name="freeze_ends_after_start"
+            )
+        ]
+
+    def __str__(self) -> str:
+        what = "every job" if self.scope == FreezeScope.ALL else f"{self.scope} {self.target!r}"
+        return f"{what} until {self.ends_at.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"

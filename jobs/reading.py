@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.cron import BadCron, Cron, zone_of
-from jobs.definition import COMMON_STEP_KEYS
+from jobs.definition import CALENDAR_DEFAULTS, COMMON_STEP_KEYS, MISFIRE_DEFAULTS
 from jobs.jobform import AlertFields, JobFields, PresetFields, RetryFields, StepFields
 from jobs.parameters import token_fault, tokens_in
 from jobs.plainvalues import has_null, value_faults
@@ -22,6 +22,8 @@ LONGEST_TAG = 50
 
 # The connectors that steps may name: their kinds by name, or names alone, or None where nobody can say.
 Connectors = Mapping[str, str] | Container[str] | None
+# The names of the calendars that schedules may use, or None where nobody can say.
+Calendars = Container[str] | None
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,10 @@ class Fault:
 class Reading:
     """One pass over one definition, collecting faults on the way."""
 
-    def __init__(self, job_id: str, connectors: Connectors) -> None:
+    def __init__(self, job_id: str, connectors: Connectors, calendars: Calendars = None) -> None:
         self.job_id = job_id
         self.connectors = connectors
+        self.calendars = calendars
         self.faults: list[Fault] = []
 
     def fault(self, field: str, message: str, step: str = "", preset: str = "") -> None:
@@ -81,6 +84,8 @@ class Reading:
         self.unknown_keys(own, [*JobFields.base_fields, *JOB_TABLES])
         job = self.fields(JobFields, {key: own[key] for key in JobFields.base_fields if key in own})
         self.schedule(job["schedule"], job["timezone"])
+        job = self.calendar(job)
+        job = _without(MISFIRE_DEFAULTS, job)
         self.tags(job["tags"])
         self.parameters("params", job["params"])
         for token in tokens_in(job["params"]):
@@ -111,6 +116,16 @@ class Reading:
                 Cron(expression)
         except BadCron as error:
             self.fault("schedule", str(error), **where)
+
+    def calendar(self, typed: dict[str, Any], **where: str) -> dict[str, Any]:
+        """The table without what names no calendar; a calendar that isn't there is a fault."""
+        for field in ("include_calendar", "exclude_calendar"):
+            name = typed[field]
+            if name and self.calendars is not None and name not in self.calendars:
+                self.fault(field, f"There is no calendar {name!r}; make it first, or leave the field empty.", **where)
+        if typed["on_excluded"] != "skip" and not typed["exclude_calendar"]:
+            self.fault("on_excluded", "Only a schedule with an exclude_calendar has excluded days to move.", **where)
+        return _without(CALENDAR_DEFAULTS, {**typed, **{field: typed[field] or "" for field in CALENDAR_DEFAULTS}})
 
     def tags(self, tags: Any) -> None:
         """Texts that a comma list can hold."""
@@ -253,6 +268,7 @@ class Reading:
         preset = {"name": typed["name"] or name, "timezone": zone}
         keys = ("schedule", "log_level", "params", "op_kwargs", "step_enabled")
         preset |= {key: typed[key] for key in keys if typed[key]}
+        preset |= self.calendar({key: typed[key] for key in CALENDAR_DEFAULTS}, preset=name)
         return preset if typed["enabled"] else {**preset, "enabled": False}
 
     def by_step(
@@ -268,6 +284,10 @@ class Reading:
 
 def _without_nulls(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if value is not None}
+
+
+def _without(defaults: Mapping[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in defaults or value != defaults[key]}
 
 
 def _default(key: str) -> Any:

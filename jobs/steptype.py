@@ -42,6 +42,8 @@ class StepType:
     name: ClassVar[str]
     label: ClassVar[str]
     form: ClassVar[type[ConfigForm]]
+    # For Nomaflow's own jobs: not offered when a step is added, and it may ask its worker for housekeeping.
+    internal: ClassVar[bool] = False
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result | ChildJob:
         """Do the work and return the outcome. Raises StepFailed for an expected failure."""

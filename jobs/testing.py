@@ -23,12 +23,14 @@ def sqlite(path: str | Path) -> Definition:
 
 
 class FakeLink:
-    """A `jobs.context.Link` in one process: connectors from a dict, progress remembered, cancel by attribute."""
+    """A `jobs.context.Link` in one process: connectors from a dict, progress remembered, the rest by attribute."""
 
     def __init__(self, connectors: Mapping[str, Definition]) -> None:
         self._connectors = connectors
         self.progress_calls: list[tuple[int, int | None]] = []
         self.cancelled = False
+        self.to_prune: list[dict[str, int]] = []
+        self.prune_calls: list[str] = []
 
     def connector(self, name: str) -> Definition:
         """The definition given under `name`; ConnectorError naming the ones there are."""
@@ -45,6 +47,11 @@ class FakeLink:
     def is_cancelled(self) -> bool:
         """As the test says."""
         return self.cancelled
+
+    def prune(self, before: str) -> dict[str, int]:
+        """The next batch that the test gave; then there's nothing left."""
+        self.prune_calls.append(before)
+        return self.to_prune.pop(0) if self.to_prune else {}
 
 
 def fake_ctx(

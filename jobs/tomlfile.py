@@ -1,17 +1,18 @@
-"""The TOML file of import and export: connectors, jobs, and the sections that floors above have registered."""
+"""The TOML file of import and export: calendars, connectors, jobs, and the sections that floors above have registered."""
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from auditlog.signals import accessed
 from django.db import transaction
 
 from connectors.models import Connector
-from jobs.catalogue import connector_kinds, diff_definitions, retype_faults, save_job
+from jobs.calendarfile import apply_calendar, calendar_toml, calendars_of, names_in, table_faults
+from jobs.catalogue import calendar_names, connector_kinds, diff_definitions, retype_faults, save_job
 from jobs.connectorfile import apply_connector, connector_faults, connector_toml, kinds_in
 from jobs.definition import definition_of
-from jobs.models import Job
+from jobs.models import Calendar, Job
 from jobs.placeholders import keep_secrets
 from jobs.plainvalues import plain
 from jobs.sections import SECTIONS, BadFile, Change, Tables
@@ -23,9 +24,15 @@ from nomaflow_site.lib.sealing import sealed_paths
 LARGEST_FILE = 10_000_000
 
 
-def export_file(jobs: Iterable[Job], connectors: Iterable[Connector], *, sections: bool) -> str:
-    """The file's text. `sections`: with those of the floors above. Every export is noted in the audit trail."""
+def export_file(jobs: Collection[Job], connectors: Iterable[Connector], *, sections: bool) -> str:
+    """The file's text, with the calendars that the jobs name. Every export is noted in the audit trail.
+
+    `sections`: the whole, with every calendar and what the floors above have.
+    """
     parts = []
+    for calendar in Calendar.objects.all() if sections else calendars_of(jobs):
+        parts.append(calendar_toml(calendar))
+        accessed.send(Calendar, instance=calendar)
     for connector in connectors:
         parts.append(connector_toml(connector))
         accessed.send(Connector, instance=connector)
@@ -63,7 +70,9 @@ def import_file(data: bytes, *, by: str, user: Any = None, dry_run: bool = False
     document = parse_file(data)
     with transaction.atomic():
         jobs = _check(document)
-        changes = [apply_connector(table) for table in document.get("connectors", [])]
+        # What jobs name comes before them.
+        changes = [apply_calendar(table, by=by) for table in document.get("calendars", [])]
+        changes += [apply_connector(table) for table in document.get("connectors", [])]
         changes += [_apply_job(definition, by, user) for definition in jobs]
         for section in SECTIONS.values():
             if section.name in document:
@@ -75,16 +84,17 @@ def import_file(data: bytes, *, by: str, user: Any = None, dry_run: bool = False
 
 def _check(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The jobs to save, once everything in the document has been found right. Raises BadFile."""
-    known = ["connectors", "jobs", *SECTIONS]
+    known = ["calendars", "connectors", "jobs", *SECTIONS]
     faults: list[object] = [
         f"{key}: Unknown key; a file has {', '.join(known)}." for key in document if key not in known
     ]
     faults += [f"{key}: Expected [[{key}]] tables." for key in known if not _is_table_list(document.get(key, []))]
     if faults:
         raise BadFile(faults)
-    connectors = document.get("connectors", [])
-    faults += connector_faults(connectors)
-    jobs, job_faults = _read_jobs(document.get("jobs", []), {**connector_kinds(), **kinds_in(connectors)})
+    connectors, calendars = document.get("connectors", []), document.get("calendars", [])
+    faults += [*table_faults(calendars), *connector_faults(connectors)]
+    kinds, names = {**connector_kinds(), **kinds_in(connectors)}, calendar_names() | names_in(calendars)
+    jobs, job_faults = _read_jobs(document.get("jobs", []), kinds, names)
     faults += job_faults
     for section in SECTIONS.values():
         faults += section.check(document.get(section.name, []), document)
@@ -97,7 +107,9 @@ def _is_table_list(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
 
 
-def _read_jobs(tables: Tables, kinds: Mapping[str, str]) -> tuple[list[dict[str, Any]], list[Fault]]:
+def _read_jobs(
+    tables: Tables, kinds: Mapping[str, str], calendars: set[str]
+) -> tuple[list[dict[str, Any]], list[Fault]]:
     jobs: list[dict[str, Any]] = []
     faults: list[Fault] = []
     stored = {job.id: job for job in Job.objects.filter(pk__in=_ids(tables)).prefetch_related("steps", "presets")}
@@ -113,7 +125,7 @@ def _read_jobs(tables: Tables, kinds: Mapping[str, str]) -> tuple[list[dict[str,
         ]
         job = stored.get(job_id)
         definition = keep_secrets(plain(table), definition_of(job)) if job else plain(table)
-        read, own_faults = read_job(definition, connectors=kinds)
+        read, own_faults = read_job(definition, connectors=kinds, calendars=calendars)
         faults += own_faults
         if job and not own_faults:
             faults += retype_faults(job.steps.all(), read["steps"], job_id, {})

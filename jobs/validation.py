@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jobs.plainvalues import plain
-from jobs.reading import Connectors, Fault, Reading
+from jobs.reading import Calendars, Connectors, Fault, Reading
 
-__all__ = ["Connectors", "Fault", "InvalidJob", "check_job", "read_job"]
+__all__ = ["Calendars", "Connectors", "Fault", "InvalidJob", "check_job", "read_job"]
 
 
 class InvalidJob(Exception):
@@ -20,14 +20,18 @@ class InvalidJob(Exception):
         super().__init__("\n".join(map(str, self.faults)))
 
 
-def check_job(definition: Mapping[str, Any], *, connectors: Connectors = None) -> list[Fault]:
+def check_job(
+    definition: Mapping[str, Any], *, connectors: Connectors = None, calendars: Calendars = None
+) -> list[Fault]:
     """Everything that's wrong with a definition; empty when it can be saved and run."""
-    return read_job(definition, connectors=connectors)[1]
+    return read_job(definition, connectors=connectors, calendars=calendars)[1]
 
 
-def read_job(definition: Mapping[str, Any], *, connectors: Connectors = None) -> tuple[dict[str, Any], list[Fault]]:
+def read_job(
+    definition: Mapping[str, Any], *, connectors: Connectors = None, calendars: Calendars = None
+) -> tuple[dict[str, Any], list[Fault]]:
     """The definition as `definition_of` gives it back once it's stored, and its faults; only without faults is it whole."""
-    reading = Reading(str(definition.get("id", "?")), connectors)
+    reading = Reading(str(definition.get("id", "?")), connectors, calendars)
     given = plain(definition)
     reading.values(given)
     if reading.faults:

@@ -10,9 +10,11 @@ class RunsConfig(AppConfig):
     name = "runs"
 
     def ready(self) -> None:
-        """Keep beat's table in step with every saved job."""
-        from jobs.models import Job
+        """Keep beat's table in step with every saved job and preset."""
+        from jobs.models import Job, Preset
         from runs import schedules
 
-        post_save.connect(schedules.on_job_saved, sender=Job, dispatch_uid="runs.schedules.saved")
-        post_delete.connect(schedules.on_job_deleted, sender=Job, dispatch_uid="runs.schedules.deleted")
+        for model in (Job, Preset):
+            post_save.connect(schedules.on_saved, sender=model, dispatch_uid=f"runs.schedules.saved.{model.__name__}")
+            uid = f"runs.schedules.deleted.{model.__name__}"
+            post_delete.connect(schedules.on_deleted, sender=model, dispatch_uid=uid)

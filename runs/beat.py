@@ -1,129 +1,134 @@
-"""Beat's scheduler: decides by our cron, and records each moment itself instead of sending a message.
+"""Beat's scheduler: holds the schedules in a heap, and at each moment records what is due instead of sending a message.
 
-A fire is a row in the database, unique per job and moment, so any number of beats may run; the broker may be away meanwhile.
+Any number of beats may run. Each looks at every schedule; whoever locks a schedule's row first records its moments, the others
+find them recorded. Nobody has to be elected, and a beat that dies is not missed (docs/adr/0006).
 """
 
 import datetime
+import heapq
+import itertools
 import logging
 import threading
 import time
-from collections import deque
 from typing import Any
 
-from celery import schedules
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
+from django.db.backends.signals import connection_created
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
-from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
+from django_celery_beat.models import PeriodicTasks
+from django_celery_beat.schedulers import DatabaseScheduler
 
-from jobs.cron import BadCron, Cron
-from runs import firing, janitor, nodes
-from runs.schedules import PREFIX, sync_all
+from runs import catchup, firing, janitor, nodes
+from runs.internal import ensure_internal_jobs
+from runs.schedules import sync_all
+from runs.timers import SET_BACK, Timer, load_timers
 
 log = logging.getLogger(__name__)
 # How often a saved schedule is looked for, in seconds.
 CHANGE_SECONDS = 1.0
-# Moments recorded at most for one schedule after an outage.
-MOST_MOMENTS = 1000
+# Schedules recorded in one transaction: large enough to share its commit, small enough not to hold up who else writes.
+BATCH = 100
+# A schedule whose row another beat holds is looked at again after this, in seconds.
+AGAIN_SECONDS = 0.5
+LONGEST_PAUSE = 1.0
 # A scheduler without a round for so long isn't scheduling.
 STALE_SECONDS = 10.0
+CATCH_UP_SECONDS = 1.0
+# How long beat waits for somebody else's lock, and how long a beat that was stopped in the middle may hold its own.
+LOCK_SECONDS, IDLE_SECONDS = 5, 10
 
 
-class ScheduleEntry(ModelEntry):  # type: ignore[misc]
-    """One of our schedules as beat sees it. The headers hold cron expression, zone and job."""
+class Rounds:
+    """The heap of schedules, by the moment at which each wants to be looked at. Time is passed in."""
 
-    def __init__(self, model: PeriodicTask, app: Any = None) -> None:
-        super().__init__(model, app=app)
-        headers = self.options["headers"]
-        self.job_id: str = headers["job"]
-        self.cron = Cron(headers["cron"], headers["zone"])
+    def __init__(self) -> None:
+        self._heap: list[tuple[datetime.datetime, int, Timer]] = []
+        self._numbers = itertools.count()
+        self._seen: datetime.datetime | None = None
+        self._look_at = 0.0
+        self._latest: datetime.datetime | None = None
 
-    def is_due(self) -> schedules.schedstate:
-        """Whether a moment has passed since the last look, and the seconds until the next."""
-        now = timezone.now()
-        following = self.cron.next(self.last_run_at)
-        if following <= now:
-            return schedules.schedstate(True, max((self.cron.next(now) - now).total_seconds(), 0))
-        return schedules.schedstate(False, (following - now).total_seconds())
+    def turn(self, now: datetime.datetime) -> float:
+        """Record what is due, at most one batch; the seconds until the next turn. Raises DatabaseError, with nothing lost."""
+        self._read_if_changed(now)
+        due = self._due(now)
+        if not due:
+            return max((self._heap[0][0] - now).total_seconds(), 0.0) if self._heap else float("inf")
+        before = {timer.pk: timer.cursor for timer in due}
+        try:
+            firing.record_due(due, now)
+        finally:
+            for timer in due:
+                self._put(timer, stuck=timer.cursor == before[timer.pk], now=now)
+        return 0.0
 
-    def moments(self, now: datetime.datetime) -> list[datetime.datetime]:
-        """The moments since the last look, oldest first."""
-        return list(self.cron.between(self.last_run_at, now, limit=MOST_MOMENTS))
+    def _due(self, now: datetime.datetime) -> list[Timer]:
+        due: list[Timer] = []
+        while self._heap and self._heap[0][0] <= now and len(due) < BATCH:
+            due.append(heapq.heappop(self._heap)[2])
+        return due
+
+    def _put(self, timer: Timer, stuck: bool, now: datetime.datetime) -> None:
+        following = timer.following()
+        if following is not None:
+            at = max(following, now + datetime.timedelta(seconds=AGAIN_SECONDS)) if stuck else following
+            heapq.heappush(self._heap, (at, next(self._numbers), timer))
+
+    def _read_if_changed(self, now: datetime.datetime) -> None:
+        """Read all schedules again when one was saved, asked once a second, or when the clock was set back."""
+        set_back = self._latest is not None and self._latest - now > SET_BACK
+        self._latest = now
+        if set_back:
+            log.warning("the clock was set back; schedules go on from %s", now)
+        elif time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + CHANGE_SECONDS
+        changed = PeriodicTasks.last_change()
+        # Not "later than": two saves may commit in another order than their times, or come from hosts whose clocks differ.
+        if set_back or changed != self._seen:
+            self._heap = []
+            for timer in load_timers(now):
+                self._put(timer, stuck=False, now=now)
+            self._seen = changed
 
 
 class Scheduler(DatabaseScheduler):  # type: ignore[misc]
-    """Fires our schedules. Overrides what stalls or breaks in the stock one when a row is bad or the broker is away."""
+    """django-celery-beat's scheduler with rounds of our own: nothing of it waits for the broker, and nothing is written back."""
 
-    Entry = ScheduleEntry
     # The stock scheduler connects to the broker here, and all schedules wait until it answers. We send nothing.
     producer = None
     # When the last round ended, on the monotonic clock: beat is alive as long as this moves.
     ticked_at: float | None = None
-    _next_check = 0.0
-    _heap_invalidated = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._unrecorded: deque[tuple[str, datetime.datetime]] = deque(maxlen=100_000)
+        self._rounds = Rounds()
         super().__init__(*args, **kwargs)
 
     def setup_schedule(self) -> None:
         """No entries of Celery's own."""
 
-    def enabled_models_qs(self) -> Any:
-        """Our rows only."""
-        return PeriodicTask.objects.filter(enabled=True, name__startswith=PREFIX)
-
-    def all_as_schedule(self) -> dict[str, ScheduleEntry]:
-        """Every schedule that can be read: one bad row doesn't silence the others."""
-        entries = {}
-        for model in self.enabled_models_qs().select_related("interval"):
-            try:
-                entries[model.name] = ScheduleEntry(model, app=self.app)
-            except (BadCron, KeyError, ValueError) as error:
-                log.error("schedule %s can't be used and does not fire: %s", model.name, error)
-        return entries
-
-    def schedule_changed(self) -> bool:
-        """Whether something was saved; asked once a second at most."""
-        now = time.monotonic()
-        if now < self._next_check:
-            return False
-        self._next_check = now + CHANGE_SECONDS
-        return bool(super().schedule_changed())
-
-    def schedules_equal(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether the heap is still right: the stock comparison looks at every entry after every fire."""
-        if self._heap_invalidated:
-            self._heap_invalidated = False
-            return False
-        return args[0] is not None and len(args[0]) == len(args[1])
-
-    def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **kwargs: Any) -> None:
-        """Record the moments of one schedule; those that the database couldn't take are kept and tried again."""
-        now = timezone.now()
-        self._unrecorded.extend((entry.job_id, moment) for moment in entry.moments(now))
-        self._record()
+    def sync(self) -> None:
+        """Nothing: how far a schedule has come is committed with its fires."""
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """One round; first what is left over from a round in which the database was away."""
-        self._record()
-        pause = float(super().tick(*args, **kwargs))
+        """One round; a database that is away or locked is asked again, and nothing is lost meanwhile."""
+        try:
+            pause = self._rounds.turn(timezone.now())
+        except (DatabaseError, InterfaceError) as error:
+            log.warning("moments can't be recorded yet: %s", error)
+            connection.close()
+            return LONGEST_PAUSE
         Scheduler.ticked_at = time.monotonic()
-        return pause
+        return min(pause, LONGEST_PAUSE)
 
-    def _record(self) -> None:
-        while self._unrecorded:
-            job_id, moment = self._unrecorded[0]
-            try:
-                firing.fire(job_id, moment)
-            except (DatabaseError, InterfaceError) as error:
-                log.warning("a moment of %s can't be recorded yet: %s", job_id, error)
-                connection.close()
-                return
-            except Exception:
-                log.exception("%s at %s could not be fired", job_id, moment)
-            self._unrecorded.popleft()
+
+def be_patient(sender: Any, connection: Any, **kwargs: Any) -> None:
+    """A table that somebody has locked makes beat try again, and a beat stopped in the middle doesn't lock out the others."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS}s'")
+            cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
 
 
 class BeatLife:
@@ -135,6 +140,9 @@ class BeatLife:
         self._thread = threading.Thread(target=self._live, daemon=True)
 
     def __enter__(self) -> "BeatLife":
+        connection_created.connect(be_patient, dispatch_uid="runs.beat.be_patient")
+        connection.close()
+        ensure_internal_jobs()
         sync_all()
         self._thread.start()
         return self
@@ -148,14 +156,18 @@ class BeatLife:
         while Scheduler.ticked_at is None:
             if self._stopped.wait(0.05):
                 return
-        pause = 0.0
-        while not self._stopped.wait(pause):
-            pause = settings.NOMAFLOW_HEARTBEAT_SECONDS
+        keep_house_at = 0.0
+        while True:
             try:
-                self._keep_house()
+                if time.monotonic() >= keep_house_at:
+                    keep_house_at = time.monotonic() + settings.NOMAFLOW_HEARTBEAT_SECONDS
+                    self._keep_house()
+                catchup.start_waiting(timezone.now())
             except Exception as error:
                 log.warning("beat's housekeeping failed and will be tried again: %s", error)
                 connection.close()
+            if self._stopped.wait(min(CATCH_UP_SECONDS, settings.NOMAFLOW_HEARTBEAT_SECONDS)):
+                break
         connection.close()
 
     def _keep_house(self) -> None:

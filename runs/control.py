@@ -4,7 +4,9 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from jobs.models import Overlap
 from jobs.plan import plan_of
+from runs.catalogue import HEAVY
 from runs.hold import announce
 from runs.logs import add_line
 from runs.models import Run, StepRun
@@ -26,6 +28,15 @@ def request_cancel(run: Run, by: str) -> bool:
     for child in Run.objects.filter(parent=run, state__in=ACTIVE):
         request_cancel(child, by=f"its parent {run.run_id}")
     return True
+
+
+def cancel_replaced(job_id: str) -> None:
+    """Cancel every active run of the job that a newer one replaces. Whoever calls it, and however often: the newest stays."""
+    active = Run.objects.filter(job_id=job_id, state__in=ACTIVE)
+    newest = active.filter(overlap=Overlap.REPLACE).order_by("-pk").defer(*HEAVY).first()
+    if newest is not None:
+        for run in active.filter(pk__lt=newest.pk, cancel_requested_at=None).defer(*HEAVY):
+            request_cancel(run, by=f"its replacement {newest.run_id}")
 
 
 def _end_waiting(run_pk: int) -> None:

@@ -1,7 +1,10 @@
 """The only place that speaks to Celery: sends wake-ups. A lost one costs time, never a run."""
 
+import contextlib
 import logging
+import queue
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 from nomaflow_site.celery import app
@@ -9,6 +12,9 @@ from nomaflow_site.celery import app
 ADVANCE = "runs.advance"
 log = logging.getLogger(__name__)
 _local = threading.local()
+_waiting: "queue.SimpleQueue[int]" = queue.SimpleQueue()
+_background: threading.Thread | None = None
+_lock = threading.Lock()
 
 
 def wake(run_pk: int) -> bool:
@@ -21,6 +27,28 @@ def wake(run_pk: int) -> bool:
         _forget()
         return False
     return True
+
+
+def wake_soon(run_pks: Sequence[int]) -> None:
+    """Ask from a thread of its own: who fires a thousand schedules can't wait for the broker, or for its being away."""
+    global _background
+    if not run_pks:
+        return
+    with _lock:
+        if _background is None or not _background.is_alive():
+            _background = threading.Thread(target=_wake_waiting, name="wake-ups", daemon=True)
+            _background.start()
+    for run_pk in run_pks:
+        _waiting.put(run_pk)
+
+
+def _wake_waiting() -> None:
+    while True:
+        if not wake(_waiting.get()):
+            # The broker is away: trying each of them would take as long as all of its timeouts. The sweeper has them.
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    _waiting.get_nowait()
 
 
 def _producer() -> Any:

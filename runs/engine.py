@@ -13,12 +13,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from jobs import retry
+from jobs.models import Overlap
 from jobs.parameters import Overrides, Sources, SubstitutionError, merge, substitute
 from jobs.plan import StepPlan, plan_of
 from nomaflow_site.lib.sealing import CannotDecrypt, unseal
 from runs import flow
 from runs.children import ChildRefused, ending_of_child, start_child
-from runs.control import request_cancel
+from runs.control import cancel_replaced, request_cancel
 from runs.executor.supervisor import Ending, How
 from runs.hold import Fenced, Hold, claim, wake_parent
 from runs.models import Run, StepRun
@@ -53,6 +54,7 @@ def advance(run_pk: int, performer: Performer) -> None:
     """Execute a run as far as it goes now, if it's there to be taken."""
     run = claim(run_pk, performer.owner)
     if run is None:
+        _make_way(run_pk)
         return
     hold = Hold(run, plan_of(run.snapshot))
     performer.enter(hold)
@@ -69,6 +71,13 @@ def advance(run_pk: int, performer: Performer) -> None:
         _end_after_defect(hold, error)
     finally:
         performer.leave(hold)
+
+
+def _make_way(run_pk: int) -> None:
+    """A replacement that finds its place taken asks for it again: who inserted it may have died before asking."""
+    waiting = Run.objects.filter(pk=run_pk, state=RunState.QUEUED, overlap=Overlap.REPLACE, started_at=None)
+    for job_id in waiting.values_list("job_id", flat=True):
+        cancel_replaced(job_id)
 
 
 def _announce_start(hold: Hold) -> None:

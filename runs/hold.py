@@ -23,9 +23,11 @@ from runs import dispatch
 from runs.logs import LogWriter
 from runs.models import Run, StepRun
 from runs.signals import run_finished
-from runs.states import RunState
+from runs.states import ACTIVE, RunState
 
 DATABASE_PAUSE = 0.5
+# Policies under which a run waits until no other run of its job is under way.
+QUEUEING = (Overlap.QUEUE, Overlap.REPLACE)
 ENDING_FIELDS = ["state", "reason", "finished_at", "rows_affected", "output", "error", "child"]
 
 
@@ -60,11 +62,12 @@ def claim(run_pk: int, owner: str) -> Run | None:
 
 
 def _has_its_turn() -> Q:
-    """A queueing run goes when nobody holds the job's turn and no earlier run of the job waits."""
-    same_job = Run.objects.filter(job_id=OuterRef("job_id")).exclude(pk=OuterRef("pk"))
-    taken = same_job.filter(turn=OuterRef("job_id"))
-    earlier = same_job.filter(pk__lt=OuterRef("pk"), state=RunState.QUEUED, overlap=Overlap.QUEUE, started_at=None)
-    waits = Q(overlap=Overlap.QUEUE, turn=None)
+    """A run that queues goes when no other run of the job is under way and no earlier one waits."""
+    same_job = Run.objects.filter(job_id=OuterRef("job_id"), state__in=ACTIVE).exclude(pk=OuterRef("pk"))
+    # Those that hold no turn were begun while the job still allowed overlapping runs.
+    taken = same_job.filter(Q(turn=OuterRef("job_id")) | Q(started_at__isnull=False))
+    earlier = same_job.filter(pk__lt=OuterRef("pk"), overlap__in=QUEUEING, started_at=None)
+    waits = Q(overlap__in=QUEUEING, turn=None)
     return ~waits | (Q(~Exists(taken)) & Q(~Exists(earlier)))
 
 
@@ -204,7 +207,7 @@ def announce(run: Run) -> None:
     """Tell everybody who waits for the end of `run`: its parent, the next in the job's queue, the floors above."""
     if run.parent_id:
         wake_parent(run.parent_id)
-    if run.overlap == Overlap.QUEUE:
+    if run.overlap != Overlap.ALLOW:
         following = Run.objects.filter(job_id=run.job_id, state=RunState.QUEUED, due_at__lte=Now(), turn=None)
         pk = following.order_by("pk").values_list("pk", flat=True).first()
         if pk:

@@ -89,7 +89,9 @@ def resend(most: int = BATCH) -> int:
     for pk in list(due.values_list("pk", flat=True)[:most]):
         # Several processes sweep; the one that moves `sent_at` sends.
         if Run.objects.filter(forgotten, pk=pk, state=RunState.QUEUED).update(sent_at=Now()):
-            sent += dispatch.wake(pk)
+            if not dispatch.wake(pk):
+                break  # the broker is away: each further try could take its whole timeout, and leases have to be renewed
+            sent += 1
     return sent
 
 

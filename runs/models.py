@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from jobs.models import Job, LogLevel, Overlap
 from nomaflow_site.lib.sealing import SealedJSONField
-from runs.states import RunState
+from runs.states import Cause, Outcome, RunState
 
 
 class Run(models.Model):
@@ -36,7 +36,7 @@ class Run(models.Model):
     overrides = SealedJSONField(default=dict)
     parameters = SealedJSONField(default=dict)
     log_level = models.CharField(max_length=5, choices=LogLevel.choices, default=LogLevel.INFO)
-    overlap = models.CharField(max_length=5, choices=Overlap.choices, default=Overlap.SKIP)
+    overlap = models.CharField(max_length=7, choices=Overlap.choices, default=Overlap.SKIP)
 
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
@@ -137,6 +137,8 @@ class WorkerNode(models.Model):
     slots = models.PositiveIntegerField(default=0)
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
+    # This host's clock minus the database's, in seconds.
+    clock_skew = models.FloatField(default=0)
 
     class Meta:
         ordering = ["id"]
@@ -146,26 +148,36 @@ class WorkerNode(models.Model):
 
 
 class Fire(models.Model):
-    """One scheduled moment of a job and what became of it. (job, preset, scheduled_at) is unique: nothing fires twice."""
+    """One scheduled moment of a job or preset and what became of it. (job, preset, scheduled_at) is unique: nothing fires twice.
 
-    class Outcome(models.TextChoices):
-        """What became of a scheduled moment."""
-
-        RAN = "ran", "started a run"
-        SKIPPED = "skipped", "skipped"
-        MISSED = "missed", "missed"
+    After a very long outage one row may stand for `count` moments up to `until`: the older ones of a schedule, all missed.
+    """
 
     job = models.ForeignKey(Job, on_delete=models.DO_NOTHING, db_constraint=False, related_name="fires")
     preset = models.CharField(max_length=100, blank=True)
     scheduled_at = models.DateTimeField()
     noticed_at = models.DateTimeField()
-    outcome = models.CharField(max_length=8, choices=Outcome.choices)
+    outcome = models.CharField(max_length=9, choices=Outcome.choices)
+    cause = models.CharField(max_length=8, choices=Cause.choices, blank=True)
     reason = models.TextField(blank=True)
-    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    run = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="fires")
+    count = models.PositiveIntegerField(default=1)
+    until = models.DateTimeField(null=True, blank=True)
+    # Who asked for a missed moment to be run, or dismissed it.
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.CharField(max_length=160, blank=True)
 
     class Meta:
-        ordering = ["-scheduled_at"]
+        ordering = ["-scheduled_at", "-pk"]
         constraints = [models.UniqueConstraint(fields=["job", "preset", "scheduled_at"], name="one_fire_per_moment")]
+        indexes = [
+            models.Index(fields=["-scheduled_at", "-id"], name="fire_newest"),
+            models.Index(fields=["scheduled_at"], name="fire_waiting", condition=Q(outcome="waiting")),
+            models.Index(
+                fields=["scheduled_at"], name="fire_missed_open", condition=Q(outcome="missed", settled_at=None)
+            ),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.job_id} at {self.scheduled_at:%Y-%m-%d %H:%M:%S}Z"
+        preset = f" ({self.preset})" if self.preset else ""
+        return f"{self.job_id}{preset} at {self.scheduled_at:%Y-%m-%d %H:%M:%S}Z"

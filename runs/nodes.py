@@ -7,9 +7,12 @@ import socket
 
 from django.conf import settings
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from runs.models import WorkerNode
 
+# Schedules go by the host's clock, leases by the database's: they should agree to within this.
+MOST_SKEW_SECONDS = 5
 WORKER = "worker"
 BEAT = "beat"
 
@@ -35,9 +38,22 @@ def sign_in(node_id: str, role: str, slots: int = 0) -> None:
 
 
 def sign_of_life(node_id: str, role: str, slots: int = 0) -> None:
-    """Say that this process is alive."""
+    """Say that this process is alive, and how its clock differs from the database's."""
+    asked = timezone.now()
     if not WorkerNode.objects.filter(pk=node_id).update(seen_at=Now()):
         sign_in(node_id, role, slots)
+        return
+    seen = WorkerNode.objects.values_list("seen_at", flat=True).get(pk=node_id)
+    skew = (asked - seen).total_seconds()
+    # What the question itself took looks like a clock that is behind; only what matters is written.
+    WorkerNode.objects.filter(pk=node_id).exclude(clock_skew=round(skew)).update(clock_skew=round(skew))
+
+
+def skewed_nodes() -> list[WorkerNode]:
+    """The living processes whose host's clock is far from the database's."""
+    lately = Now() - datetime.timedelta(seconds=settings.NOMAFLOW_HEARTBEAT_SECONDS * 3)
+    alive = WorkerNode.objects.filter(seen_at__gte=lately)
+    return [node for node in alive if abs(node.clock_skew) > MOST_SKEW_SECONDS]
 
 
 def sign_out(node_id: str) -> None:

@@ -1,63 +1,109 @@
-"""Keeping beat's table in step with the jobs: one PeriodicTask row per job that has a schedule and is enabled."""
+"""Keeping beat's table in step with the catalogue: one PeriodicTask row per enabled schedule of a job or preset.
+
+A row that changes or goes first records what its old schedule still owes, and counts from now on: the time in which a schedule
+was off, or another one, was never missed.
+"""
 
 import json
-import logging
+from collections.abc import Iterable
 from typing import Any
 
+from django.db import transaction
+from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask, PeriodicTasks
 
-from jobs.models import Job
-
-log = logging.getLogger(__name__)
-PREFIX = "job:"
-TASK = "runs.fire"
+from jobs.models import Job, Preset, Scheduled
+from runs.firing import settle
+from runs.timers import TASK, timers_of
 
 
-def sync_job(job: Job) -> None:
-    """Make the job's row what the job says: create, change or remove it. Saves row by row, because that's what beat hears."""
-    if not (job.schedule and job.enabled):
-        forget_job(job.id)
-        return
-    wanted = {"cron": job.schedule, "zone": job.timezone, "job": job.id}
-    row = PeriodicTask.objects.filter(name=PREFIX + job.id).first()
-    if row is None:
-        # An interval is only a placeholder: beat's own crontabs have holes at the clock change. The header says the truth.
-        placeholder, _ = IntervalSchedule.objects.get_or_create(every=1, period=IntervalSchedule.DAYS)
-        PeriodicTask.objects.create(
-            name=PREFIX + job.id, task=TASK, interval=placeholder, headers=json.dumps(wanted), enabled=True
-        )
-    elif json.loads(row.headers) != wanted or not row.enabled:
-        row.headers, row.enabled = json.dumps(wanted), True
-        row.last_run_at = None  # a changed schedule counts from now: nothing of its past was missed
-        row.save()
+def row_name(scheduled: Scheduled) -> str:
+    """The row's name, unique over all schedules."""
+    return f"job:{scheduled.pk}" if isinstance(scheduled, Job) else f"preset:{scheduled.pk}"
 
 
-def forget_job(job_id: str) -> None:
-    """Remove the job's row, if there is one."""
-    for row in PeriodicTask.objects.filter(name=PREFIX + job_id):
-        row.delete()
+def headers_of(scheduled: Scheduled) -> str:
+    """What beat has to know of the schedule, as the row keeps it; empty when it doesn't fire by itself."""
+    if not (scheduled.schedule and scheduled.enabled):
+        return ""
+    job, preset = (scheduled.pk, "") if isinstance(scheduled, Job) else _owner(scheduled)
+    said = {
+        "job": job,
+        "preset": preset,
+        "cron": scheduled.schedule,
+        "zone": scheduled.timezone,
+        "include": scheduled.include_calendar_id or "",
+        "exclude": scheduled.exclude_calendar_id or "",
+        "on_excluded": str(scheduled.on_excluded),
+    }
+    return json.dumps(said)
+
+
+def _owner(preset: Any) -> tuple[str, str]:
+    return preset.job_id, preset.name
+
+
+def sync(scheduled: Scheduled) -> None:
+    """Make the schedule's row what the job or preset says: create, change or remove it."""
+    _bring_to(row_name(scheduled), headers_of(scheduled))
+
+
+def forget(scheduled: Scheduled) -> None:
+    """Remove the schedule's row, if there is one."""
+    _bring_to(row_name(scheduled), "")
+
+
+def _bring_to(name: str, headers: str) -> None:
+    with transaction.atomic():
+        row = PeriodicTask.objects.select_for_update().filter(name=name).first()
+        if row is None:
+            if headers:
+                _create(name, headers)
+        elif not headers:
+            _settle(row, ended=True)
+            row.delete()
+        elif (row.headers, row.enabled, row.task) != (headers, True, TASK):
+            _settle(row, ended=False)
+            row.headers, row.enabled, row.task, row.last_run_at = headers, True, TASK, timezone.now()
+            row.save()
+
+
+def _create(name: str, headers: str) -> None:
+    # An interval is only a placeholder: beat's own crontabs have holes at the clock change. The headers say the truth.
+    placeholder = IntervalSchedule.objects.filter(every=1, period=IntervalSchedule.DAYS).first()
+    if placeholder is None:
+        placeholder = IntervalSchedule.objects.create(every=1, period=IntervalSchedule.DAYS)
+    PeriodicTask.objects.create(
+        name=name, task=TASK, interval=placeholder, headers=headers, enabled=True, last_run_at=timezone.now()
+    )
+
+
+def _settle(row: PeriodicTask, *, ended: bool) -> None:
+    now = timezone.now()
+    for timer in timers_of([row], now):
+        settle(timer, now, ended=ended)
 
 
 def sync_all() -> tuple[int, int]:
-    """Every job's row anew, and rows of jobs that are gone removed: (jobs with a schedule, rows removed)."""
-    scheduled = 0
-    for job in Job.objects.all():
-        sync_job(job)
-        scheduled += bool(job.schedule and job.enabled)
-    known = set(Job.objects.values_list("id", flat=True))
-    gone = [row for row in PeriodicTask.objects.filter(name__startswith=PREFIX) if row.name[len(PREFIX) :] not in known]
-    for row in gone:
-        row.delete()
-    PeriodicTasks.update_changed()
-    return scheduled, len(gone)
+    """Every schedule's row anew, and rows of schedules that are gone removed: (schedules, rows that had to be changed)."""
+    everything: Iterable[Scheduled] = [*Job.objects.all(), *Preset.objects.all()]
+    wanted = {row_name(scheduled): headers for scheduled in everything if (headers := headers_of(scheduled))}
+    ours = PeriodicTask.objects.filter(task=TASK, enabled=True).values_list("name", "headers")
+    there = dict(ours)
+    wrong = {name for name in wanted.keys() | there.keys() if wanted.get(name) != there.get(name)}
+    for name in sorted(wrong):
+        _bring_to(name, wanted.get(name, ""))
+    if wrong:
+        PeriodicTasks.update_changed()
+    return len(wanted), len(wrong)
 
 
-def on_job_saved(sender: Any, instance: Job, raw: bool = False, **kwargs: Any) -> None:
-    """A saved job is live within seconds."""
+def on_saved(sender: Any, instance: Scheduled, raw: bool = False, **kwargs: Any) -> None:
+    """A saved job or preset is live within seconds."""
     if not raw:
-        sync_job(instance)
+        sync(instance)
 
 
-def on_job_deleted(sender: Any, instance: Job, **kwargs: Any) -> None:
-    """A deleted job fires no more."""
-    forget_job(instance.id)
+def on_deleted(sender: Any, instance: Scheduled, **kwargs: Any) -> None:
+    """A deleted one fires no more."""
+    forget(instance)

@@ -1,7 +1,7 @@
 """The one way a run begins: button, API, schedule, shell, replay and chained jobs all come through here."""
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -14,11 +14,15 @@ from jobs.models import Job, LogLevel, Overlap
 from jobs.parameters import Overrides, merge
 from jobs.plan import Plan, plan_of
 from runs import dispatch
+from runs.catalogue import HEAVY
+from runs.control import cancel_replaced
 from runs.ids import new_run_id
 from runs.models import Run
-from runs.states import ACTIVE
+from runs.states import ACTIVE, RunState
 
 ID_TRIES = 5
+# Runs of one job that may wait their turn; a schedule that is quicker than its runs must not fill the table.
+MOST_WAITING = 100
 
 
 class RunInFlight(Exception):
@@ -29,6 +33,17 @@ class RunInFlight(Exception):
         super().__init__(
             f"Job {run.job_id!r} already has a run in flight: {run.run_id} ({run.state.lower()}, triggered by "
             f"{run.triggered_by}). Wait for it, cancel it, or let the job queue or allow overlapping runs."
+        )
+
+
+class QueueFull(RunInFlight):
+    """The job queues its runs and too many wait already: `run` is the first of them."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__(run)
+        self.args = (
+            f"Job {run.job_id!r} has {MOST_WAITING} runs waiting already, the first is {run.run_id}. Cancel some, let the job "
+            "run less often, or choose another overlap policy.",
         )
 
 
@@ -56,24 +71,26 @@ def trigger_run(
     """A new QUEUED run of `job`, its wake-up sent once the transaction is committed.
 
     `preset`'s values lie under `overrides`. A key that was used before returns the run that it started.
-    Raises InvalidTrigger for values that can't be used, RunInFlight where the job doesn't overlap.
+    Raises InvalidTrigger for values that can't be used, RunInFlight where the job doesn't overlap or too many wait.
     """
     if idempotency_key and (first := Run.objects.filter(idempotency_key=idempotency_key).first()):
         return first
+    draft = draft_run(job, overrides, preset)
+    draft.triggered_by, draft.requested_by, draft.user = triggered_by, requested_by, user
+    draft.scheduled_at, draft.parent, draft.replay_of = scheduled_at, parent, replay_of
+    draft.idempotency_key = idempotency_key
+    return _store(draft)
+
+
+def draft_run(job: Job, overrides: Overrides = Overrides(), preset: str = "") -> Run:  # noqa: B008 - frozen
+    """A run as it would be stored, with the job's definition and each step's merged parameters. Raises InvalidTrigger."""
     definition = definition_of(job)
     plan = plan_of(definition)
     fire = _with_preset(job, plan, overrides, preset)
-    draft = Run(
+    return Run(
         job=job,
         job_version=job.version,
-        triggered_by=triggered_by,
-        requested_by=requested_by,
-        user=user,
-        scheduled_at=scheduled_at,
         preset=preset,
-        parent=parent,
-        replay_of=replay_of,
-        idempotency_key=idempotency_key,
         snapshot=definition,
         overrides=overrides_as_json(fire),
         parameters={step.name: merge(plan.params, step.op_kwargs, fire, step.name) for step in plan.steps},
@@ -81,15 +98,15 @@ def trigger_run(
         overlap=job.overlap,
         step_count=len(plan.steps),
     )
-    return _store(draft, job)
 
 
 def _with_preset(job: Job, plan: Plan, overrides: Overrides, preset: str) -> Overrides:
     errors = override_errors(plan, overrides)
     if preset:
-        saved = job.presets.filter(name=preset).first()
+        presets = {saved.name: saved for saved in job.presets.all()}
+        saved = presets.get(preset)
         if saved is None:
-            known = ", ".join(job.presets.values_list("name", flat=True)) or "none"
+            known = ", ".join(presets) or "none"
             errors["preset"] = [f"Job {job.id!r} has no preset {preset!r}; its presets: {known}."]
         else:
             lower = Overrides(saved.params, saved.op_kwargs, saved.step_enabled, saved.log_level or None)
@@ -140,21 +157,54 @@ def overrides_from_json(stored: Mapping[str, Any]) -> Overrides:
     )
 
 
-def _store(draft: Run, job: Job) -> Run:
+def store_runs(drafts: Sequence[Run]) -> list[Run | RunInFlight]:
+    """Insert many runs at once, each that its job's overlap policy lets in; RunInFlight in the place of the others.
+
+    For the schedules, which start a thousand runs in one second. Inside a transaction; wake-ups are sent after it, by a
+    thread of their own, because a broker that is away must not hold up the next second's fires.
+    """
+    busy = {run.job_id: run for run in _active([d.job_id for d in drafts if d.overlap == Overlap.SKIP])}
+    taken: dict[str, Run] = {}
+    for draft in drafts:
+        if draft.overlap == Overlap.SKIP and draft.job_id not in busy:
+            taken.setdefault(draft.job_id, draft)
+    plain = [d for d in drafts if taken.get(d.job_id) is d or d.overlap == Overlap.ALLOW]
+    for draft in plain:
+        _complete(draft)
+    try:
+        with transaction.atomic():
+            Run.objects.bulk_create(plain)
+    except IntegrityError:
+        # Somebody came between the look and the insert: one by one, so that each gets its own answer.
+        plain = []
+    for draft in plain:
+        _begin_life(draft)
+    transaction.on_commit(lambda: dispatch.wake_soon([draft.pk for draft in plain]))
+    stored = {id(draft) for draft in plain}
+    return [draft if id(draft) in stored else _store_or_refuse(draft) for draft in drafts]
+
+
+def _store_or_refuse(draft: Run) -> Run | RunInFlight:
+    draft.pk = None
+    try:
+        return _store(draft, wake=lambda pk: dispatch.wake_soon([pk]))
+    except RunInFlight as refusal:
+        return refusal
+
+
+def _store(draft: Run, wake: Callable[[int], object] | None = None) -> Run:
     """Insert the run where the job's overlap policy lets it in. The unique `turn` decides, not the look before it."""
     for _ in range(ID_TRIES):
-        draft.run_id = new_run_id()
-        draft.created_at = timezone.now()
-        draft.due_at = draft.sent_at = Now()
-        draft.turn = job.id if job.overlap == Overlap.SKIP else None
+        _complete(draft)
         try:
             with transaction.atomic():
-                if job.overlap == Overlap.SKIP:
-                    _refuse_second(job)
+                _refuse_second(draft)
                 draft.save(force_insert=True)
-                # The database's clock has just written these two; close enough for whoever looks at the object.
-                draft.due_at = draft.sent_at = draft.created_at
-                transaction.on_commit(lambda: dispatch.wake(draft.pk))
+                _begin_life(draft)
+                transaction.on_commit(lambda: (wake or dispatch.wake)(draft.pk))
+                if draft.overlap == Overlap.REPLACE:
+                    # After the commit, when each of several at once sees the others: the newest stays.
+                    transaction.on_commit(lambda: cancel_replaced(draft.job_id))
                 return draft
         except IntegrityError:
             # Which constraint it was is asked of the rows, not of the error's text: a key used twice, a run that got in
@@ -164,12 +214,35 @@ def _store(draft: Run, job: Job) -> Run:
                 first = Run.objects.filter(idempotency_key=draft.idempotency_key).first()
                 if first:
                     return first
-            if job.overlap == Overlap.SKIP:
-                _refuse_second(job)
-    raise RuntimeError(f"no free run identifier for job {job.id!r} in {ID_TRIES} tries")
+            _refuse_second(draft)
+    raise RuntimeError(f"no free run identifier for job {draft.job_id!r} in {ID_TRIES} tries")
 
 
-def _refuse_second(job: Job) -> None:
-    active = Run.objects.filter(job=job, state__in=ACTIVE).order_by("pk").first()
-    if active is not None:
-        raise RunInFlight(active)
+def _complete(draft: Run) -> None:
+    draft.run_id = new_run_id()
+    draft.created_at = timezone.now()
+    draft.due_at = draft.sent_at = Now()
+    draft.turn = draft.job_id if draft.overlap == Overlap.SKIP else None
+
+
+def _begin_life(draft: Run) -> None:
+    # The database's clock has just written these two; close enough for whoever looks at the object.
+    draft.due_at = draft.sent_at = draft.created_at
+
+
+def _refuse_second(draft: Run) -> None:
+    """RunInFlight where a second run isn't let in, or where the queue is full."""
+    if draft.overlap == Overlap.SKIP and (active := _active([draft.job_id])):
+        raise RunInFlight(active[0])
+    if draft.overlap == Overlap.QUEUE:
+        waiting = Run.objects.filter(job_id=draft.job_id, state=RunState.QUEUED, started_at=None).order_by("pk")
+        if waiting.count() >= MOST_WAITING:
+            raise QueueFull(waiting[0])
+
+
+def _active(job_ids: Sequence[str]) -> list[Run]:
+    """The oldest run in flight of each job."""
+    if not job_ids:
+        return []
+    runs = Run.objects.filter(job__in=job_ids, state__in=ACTIVE).defer(*HEAVY).order_by("-pk")
+    return list({run.job_id: run for run in runs}.values())

@@ -4,7 +4,7 @@ from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from runs.api.trigger import TriggerView
-from runs.views import health, pages, stream
+from runs.views import health, ledger, pages, stream
 
 app_name = "runs"
 urlpatterns = [
@@ -16,6 +16,8 @@ urlpatterns = [
     path("jobs/", pages.job_list, name="jobs"),
     path("jobs/<str:job_id>/", pages.job_page, name="job"),
     path("jobs/<str:job_id>/run/", pages.run_now, name="run-now"),
+    path("schedule/", ledger.schedule_page, name="schedule"),
+    path("schedule/missed/", ledger.settle_misses, name="settle-misses"),
     path("runs/", pages.run_list, name="runs"),
     path("runs/<str:run_id>/", pages.run_page, name="run"),
     path("runs/<str:run_id>/standing/", pages.run_standing, name="standing"),

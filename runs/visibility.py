@@ -1,12 +1,13 @@
-"""Which runs a person may see, and which of them stop. A run is seen by whoever sees its job."""
+"""Which runs and fires a person may see, and which of them stop or start. They are seen by whoever sees their job."""
 
 from typing import Any
 
 from django.db.models import QuerySet
+from guardian.shortcuts import get_objects_for_user
 
 from jobs.models import Job
-from jobs.permissions import may_cancel, visible_jobs
-from runs.models import Run
+from jobs.permissions import may_cancel, sees_all, visible_jobs
+from runs.models import Fire, Run
 
 
 def visible_runs(user: Any) -> QuerySet[Run]:
@@ -14,6 +15,20 @@ def visible_runs(user: Any) -> QuerySet[Run]:
     if user.is_superuser or user.has_perm("jobs.see_job"):
         return Run.objects.all()
     return Run.objects.filter(job__in=visible_jobs(user).values("pk"))
+
+
+def visible_fires(user: Any) -> QuerySet[Fire]:
+    """The scheduled moments of visible jobs; those of deleted jobs too for whoever sees all jobs."""
+    if sees_all(user):
+        return Fire.objects.all()
+    return Fire.objects.filter(job__in=visible_jobs(user).values("pk"))
+
+
+def runnable_fires(user: Any) -> QuerySet[Fire]:
+    """The scheduled moments that the person may run or dismiss: a right on the job, or on all jobs."""
+    if user.is_superuser or user.has_perm("jobs.run_job"):
+        return Fire.objects.all()
+    return Fire.objects.filter(job__in=get_objects_for_user(user, "jobs.run_job", Job).values("pk"))
 
 
 def job_of(run: Run) -> Job | None:

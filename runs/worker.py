@@ -11,18 +11,20 @@ import time
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, close_old_connections, connection, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection, connections
 from django.utils import timezone
 
 from connectors.catalogue import definition_of, resolve
 from connectors.definition import ConnectorError
 from jobs.plan import StepPlan
+from jobs.steps import step_types
 from nomaflow_site.lib.sealing import CannotDecrypt
 from runs import engine, janitor, nodes
 from runs.executor.spawn import ForkServer, SpawnFailed
 from runs.executor.supervisor import Ending, How, run_child
 from runs.hold import Hold, lease
 from runs.models import Run
+from runs.retention import prune_batch
 from runs.states import RunState
 
 log = logging.getLogger(__name__)
@@ -69,7 +71,7 @@ class Flight:
 
 
 class StepWatcher:
-    """Listens to one step for its run: log lines, progress, connectors; passes on what the flight is told."""
+    """Listens to one step for its run: log lines, progress, connectors, pruning; passes on what the flight is told."""
 
     def __init__(self, flight: Flight, step: StepPlan, attempt: int) -> None:
         self._flight = flight
@@ -105,6 +107,17 @@ class StepWatcher:
             self._hold.masker.add(secret)
         return {"connector": {**vars(found), "hidden": list(found.hidden)}}
 
+    def prune(self, before: str) -> dict[str, Any]:
+        """Remove one batch of old runs for a step of an internal type, and for no other: a plugin may speak on the socket, too."""
+        if not _is_internal(self._step.type):
+            return {"refused": f"A step of type {self._step.type!r} may not remove runs; a 'prune_runs' step does."}
+        try:
+            return {"pruned": vars(prune_batch(datetime.datetime.fromisoformat(before)))}
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            log.warning("%s: a batch of old runs could not be removed: %s", self._hold.run.run_id, error)
+            return {"refused": f"The database did not remove a batch of old runs: {str(error) or type(error).__name__}"}
+
     def tick(self) -> How | None:
         """Write the log when it's due, and say whether the step has to stop."""
         if self._hold.log.is_due:
@@ -122,6 +135,11 @@ class StepWatcher:
             connection.close()
             if now - self._trouble_since > MOST_DATABASE_TROUBLE:
                 raise
+
+
+def _is_internal(type_name: str) -> bool:
+    kind = step_types().get(type_name)
+    return kind is not None and kind.internal
 
 
 class Worker:

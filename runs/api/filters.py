@@ -3,8 +3,8 @@
 from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 
-from runs.models import Run
-from runs.states import RunState
+from runs.models import Fire, Run
+from runs.states import Outcome, RunState
 
 ANYBODY = "user"
 
@@ -29,3 +29,23 @@ class RunFilter(filters.FilterSet):  # type: ignore[misc]
         if value == ANYBODY:
             return runs.filter(triggered_by__startswith=f"{ANYBODY}:")
         return runs.filter(triggered_by=value)
+
+
+class FireFilter(filters.FilterSet):  # type: ignore[misc]
+    """`?job=&preset=&outcome=&outcome=&open=true&scheduled_after=&scheduled_before=`; times as ISO 8601."""
+
+    job = filters.CharFilter(field_name="job_id", max_length=100)
+    preset = filters.CharFilter(max_length=100)
+    outcome = filters.MultipleChoiceFilter(choices=Outcome.choices, distinct=False)
+    open = filters.BooleanFilter(method="by_open", help_text="Missed, and neither run nor dismissed yet.")
+    scheduled_after = filters.IsoDateTimeFilter(field_name="scheduled_at", lookup_expr="gte")
+    scheduled_before = filters.IsoDateTimeFilter(field_name="scheduled_at", lookup_expr="lt")
+
+    class Meta:
+        model = Fire
+        fields: list[str] = []
+
+    def by_open(self, fires: QuerySet[Fire], name: str, value: bool) -> QuerySet[Fire]:
+        """Misses to settle, or everything else."""
+        chosen = {"outcome": Outcome.MISSED, "settled_at": None}
+        return fires.filter(**chosen) if value else fires.exclude(**chosen)

@@ -10,7 +10,7 @@ from connectors.models import Connector
 from jobs.models import Job, LogLevel
 from nomaflow_site.lib.sealing import mask
 from runs.api.fields import Anything, Flag, StrictSerializer, Table, Text
-from runs.models import LogLine, Run, StepRun
+from runs.models import Fire, LogLine, Run, StepRun
 from runs.states import RunState
 
 
@@ -201,3 +201,46 @@ class ConnectorSerializer(serializers.ModelSerializer):  # type: ignore[misc]
     class Meta:
         model = Connector
         fields = ["name", "kind", "description"]
+
+
+class FireSerializer(serializers.ModelSerializer):  # type: ignore[misc]
+    """A scheduled moment and what became of it."""
+
+    run_id = serializers.CharField(source="run.run_id", default=None, allow_null=True)
+
+    class Meta:
+        model = Fire
+        fields = [
+            "id",
+            "job_id",
+            "preset",
+            "scheduled_at",
+            "until",
+            "count",
+            "noticed_at",
+            "outcome",
+            "cause",
+            "reason",
+            "run_id",
+            "settled_at",
+            "settled_by",
+        ]
+
+
+class SettleBody(StrictSerializer):
+    """Which missed fires: some by their ids, or all that the caller may run."""
+
+    fires = serializers.ListField(child=serializers.IntegerField(min_value=1), required=False, max_length=1000)
+    all = Flag(required=False, default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One of the two."""
+        if bool(attrs.get("fires")) == attrs["all"]:
+            raise serializers.ValidationError({"fires": ["Expected ids of fires, or `all`: true; one of the two."]})
+        return attrs
+
+
+class SettledSerializer(serializers.Serializer):  # type: ignore[misc]
+    """How many were settled: those that were missed and open, and that the caller may run."""
+
+    settled = serializers.IntegerField()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from runs.api import cron, docs, log, views
+from runs.api import cron, docs, fires, log, views
 
 urlpatterns = [
     path("jobs/", views.JobList.as_view(), name="api-jobs"),
@@ -14,6 +14,9 @@ urlpatterns = [
     path("runs/<str:run_id>/cancel/", views.RunCancel.as_view(), name="api-run-cancel"),
     path("runs/<str:run_id>/replay/", views.RunReplay.as_view(), name="api-run-replay"),
     path("schedule/", cron.ScheduleView.as_view(), name="api-schedule"),
+    path("fires/", fires.FireList.as_view(), name="api-fires"),
+    path("fires/run/", fires.FiresRun.as_view(), name="api-fires-run"),
+    path("fires/dismiss/", fires.FiresDismiss.as_view(), name="api-fires-dismiss"),
     path("cron-preview/", cron.CronPreview.as_view(), name="api-cron-preview"),
     path("connectors/", views.ConnectorList.as_view(), name="api-connectors"),
     path("schema/", docs.Schema.as_view(), name="api-schema"),

@@ -168,9 +168,7 @@ class _SocketLink:
 
     def connector(self, name: str) -> Definition:
         """Ask for a connector; the supervising side opens its secrets and remembers to mask them."""
-        with self._lock:
-            self._messages.send({"connector": name})
-            answer = self._messages.receive()
+        answer = self._ask({"connector": name})
         if "refused" in answer:
             raise ConnectorError(answer["refused"])
         return Definition(**{**answer["connector"], "hidden": tuple(answer["connector"]["hidden"])})
@@ -186,6 +184,18 @@ class _SocketLink:
     def is_cancelled(self) -> bool:
         """Whether SIGTERM has come."""
         return self._cancelled.came
+
+    def prune(self, before: str) -> dict[str, int]:
+        """Ask for one batch of old runs to be removed; the supervising side says no to all but internal step types."""
+        answer = self._ask({"prune": before})
+        if "refused" in answer:
+            raise StepFailed(answer["refused"])
+        return dict(answer["pruned"])
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self._messages.send(question)
+            return self._messages.receive()
 
 
 def _take_output(output: int) -> None:

@@ -58,6 +58,9 @@ class Watcher(Protocol):
     def connector(self, name: str) -> dict[str, Any]:
         """The answer to a step that asks for a connector."""
 
+    def prune(self, before: str) -> dict[str, Any]:
+        """The answer to a step that asks for a batch of old runs to be removed. Short: nothing else is watched meanwhile."""
+
     def tick(self) -> How | None:
         """Called a few times a second: CANCELLED or INTERRUPTED when the step has to stop, None to go on."""
 
@@ -215,12 +218,17 @@ class Supervision:
         for line in self._messages.feed(chunk):
             message = json.loads(line)
             if "connector" in message:
-                self._unsent += encode(self._watcher.connector(str(message["connector"])))
-                self._selector.modify(self._child.control, selectors.EVENT_READ | selectors.EVENT_WRITE)
+                self._answer(self._watcher.connector(str(message["connector"])))
+            elif "prune" in message:
+                self._answer(self._watcher.prune(str(message["prune"])))
             elif "progress" in message:
                 self._watcher.progress(*message["progress"])
             else:
                 self._said = message
+
+    def _answer(self, answer: dict[str, Any]) -> None:
+        self._unsent += encode(answer)
+        self._selector.modify(self._child.control, selectors.EVENT_READ | selectors.EVENT_WRITE)
 
     def _finish_messages(self) -> None:
         """What the child said last may still stand in the socket when its exit is known."""

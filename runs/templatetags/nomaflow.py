@@ -9,10 +9,23 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from jobs.freezing import active_freezes
 from nomaflow_site.lib.sealing import mask
 from runs import log_text
+from runs.catchup import open_misses
+from runs.nodes import skewed_nodes
+from runs.punctuality import in_words
+from runs.visibility import runnable_fires
 
 register = template.Library()
+OUTCOMES = {
+    "ran": ("succeeded", "✓"),
+    "late": ("succeeded", "✓"),
+    "caught_up": ("succeeded", "↻"),
+    "waiting": ("waiting", "◷"),
+    "skipped": ("canceled", "⊘"),
+    "missed": ("failed", "✕"),
+}
 ICONS = {"QUEUED": "◷", "RUNNING": "▶", "SUCCEEDED": "✓", "FAILED": "✕", "CANCELED": "⊘"}
 
 
@@ -25,6 +38,48 @@ def when(moment: datetime.datetime | None) -> str | SafeString:
     return format_html(
         '<time datetime="{}">{}</time>', utc.isoformat(timespec="seconds"), f"{utc:%Y-%m-%d %H:%M:%S} UTC"
     )
+
+
+@register.filter
+def in_zone(moment: datetime.datetime, zone: datetime.tzinfo) -> SafeString:
+    """A moment as a `<time>` element on the clocks of a zone."""
+    shown = f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
+    return format_html('<time datetime="{}">{}</time>', moment.astimezone(datetime.UTC).isoformat(), shown)
+
+
+@register.filter
+def span(seconds: int) -> str:
+    """A length of time in words."""
+    return in_words(seconds)
+
+
+@register.filter
+def skew(seconds: float) -> str:
+    """`42 s ahead of` or `7 s behind`."""
+    return f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'}"
+
+
+@register.filter
+def outcome_class(outcome: str) -> str:
+    """The colour of a fire's outcome."""
+    return OUTCOMES[outcome][0]
+
+
+@register.filter
+def outcome_icon(outcome: str) -> str:
+    """Its sign, beside its word."""
+    return OUTCOMES[outcome][1]
+
+
+@register.inclusion_tag("runs/_notices.html", takes_context=True)
+def notices(context: template.RequestContext) -> dict[str, Any]:
+    """What everybody should know, on every page: freezes that hold something now, missed fires, wrong clocks."""
+    user = context["user"]
+    return {
+        "freezes": active_freezes(timezone.now()),
+        "misses": open_misses().filter(pk__in=runnable_fires(user).values("pk")).count(),
+        "skewed": skewed_nodes(),
+    }
 
 
 @register.filter

@@ -1,5 +1,6 @@
 """The operator pages: jobs, runs, one run."""
 
+import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,21 +9,28 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 from guardian.shortcuts import get_objects_for_user
 
 from jobs.models import Job
 from jobs.permissions import may_run, visible_jobs
+from jobs.upcoming import expected_fires
 from runs.api.log import chosen_lines, download
 from runs.catalogue import HEAVY, attach_last_runs, with_counts
 from runs.control import request_cancel
-from runs.models import LogLine, Run, StepRun
-from runs.states import RunState
+from runs.ledger import described_schedules, zone_or_utc
+from runs.models import Fire, LogLine, Run, StepRun
+from runs.states import Outcome, RunState
 from runs.trigger import InvalidTrigger, RunInFlight, trigger_run
 from runs.visibility import may_cancel_run, visible_runs
 
 RUNS_ON_A_PAGE = 50
 RUNS_OF_A_JOB = 20
+FIRES_OF_A_JOB = 10
+AHEAD = datetime.timedelta(days=366)
+# Moments of a job that started nothing.
+NOT_RUN = (Outcome.SKIPPED, Outcome.MISSED, Outcome.WAITING)
 LINES_ON_A_PAGE = 1000
 
 
@@ -42,9 +50,15 @@ def job_page(request: HttpRequest, job_id: str) -> HttpResponse:
     """One job: its definition in short, and its newest runs."""
     job = _job(request, job_id)
     newest = Run.objects.filter(job=job).defer(*HEAVY).order_by("-pk")[:RUNS_OF_A_JOB]
+    now = timezone.now()
+    ahead = expected_fires(Job.objects.filter(pk=job.pk), now, now + AHEAD, FIRES_OF_A_JOB)
     context = {
         "section": "jobs",
         "job": job,
+        "zone": zone_or_utc(job.timezone),
+        "schedules": described_schedules(job),
+        "upcoming": ahead,
+        "fires": Fire.objects.filter(job=job, outcome__in=NOT_RUN).order_by("-scheduled_at")[:FIRES_OF_A_JOB],
         "steps": job.steps.all(),
         "runs": newest,
         "runnable": _runnable(request.user, [job]),

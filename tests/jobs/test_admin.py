@@ -9,6 +9,7 @@ from jobs.admin import JobAdmin
 from jobs.catalogue import save_job
 from jobs.definition import definition_of
 from jobs.models import Job, JobVersion
+from jobs.steps import step_types
 from nomaflow_site.lib.sealing import is_sealed, unseal
 from tests import cast
 
@@ -117,6 +118,28 @@ def test_every_step_type_has_a_blank_form_with_its_own_fields_only(olga):
     assert f"{query}cfg_mode" not in values
     assert f"{copy}cfg_target__table" in values
     assert "<summary>Add a step: " in olga.get(ADD).content.decode()
+
+
+def test_an_internal_step_type_is_not_offered_to_new_steps(olga):
+    page = olga.get(ADD).content.decode()
+    offered = [kind.label for kind in step_types().values() if not kind.internal]
+    assert page.count("<summary>Add a step: ") == len(offered)
+    assert [label for label in offered if f"<summary>Add a step: {label}</summary>" not in page] == []
+
+
+def test_a_posted_internal_type_makes_no_step_of_it(olga):
+    values = form(olga, ADD)
+    step = {f"{new_step(values, 'http')}{key}": value for key, value in {"type": "prune_runs", "name": "s"}.items()}
+    response = olga.post(ADD, values | {"id": "fresh"} | step)
+    assert response.status_code == 200
+    assert not Job.objects.exists()
+
+
+def test_a_step_of_an_internal_type_can_be_edited(olga):
+    save_job({"id": "nightly", "steps": [{"name": "prune", "type": "prune_runs"}]}, by="nomaflow")
+    olga.post(CHANGE, form(olga, CHANGE) | {"steps-0-cfg_keep_days": "30"})
+    step = Job.objects.get().steps.get()
+    assert (step.type, step.config) == ("prune_runs", {"keep_days": 30})
 
 
 def test_a_job_without_a_step_is_refused(olga):
@@ -252,9 +275,11 @@ def test_the_page_has_no_inline_script_style_or_handler(olga, saved):
     assert (found.scripts, found.styles) == ([], [])
 
 
-def test_the_preview_shows_three_fires_or_says_what_is_wrong(olga):
+def test_the_preview_says_the_schedule_in_words_with_three_fires_or_what_is_wrong(olga):
     url = "/admin/jobs/job/cron-preview/"
-    assert len(olga.get(url, {"cron": "30 2 * * *", "tz": "Europe/Paris"}).json()["fires"]) == 3
+    shown = olga.get(url, {"cron": "30 2 * * *", "tz": "Europe/Paris"}).json()["fires"]
+    assert (shown[0], len(shown)) == ("every day at 02:30", 4)
+    assert "match either one" in olga.get(url, {"cron": "0 0 13 * 5", "tz": "UTC"}).json()["fires"][1]
     assert "hour: found 99" in olga.get(url, {"cron": "0 99 * * *", "tz": "UTC"}).json()["fires"][0]
 
 

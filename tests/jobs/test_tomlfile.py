@@ -141,7 +141,7 @@ def test_jobs_that_the_file_does_not_name_stay(saved, tmp_path):
             "[[jobs]]\nid = 'j'\n[[jobs.steps]]\nname = 's'\ntype = 'sql_query'\nconnector = 'gone'\nquery = 'x'\n",
             "FILE: job 'j', step 's': connector: There is no connector 'gone'",
         ),
-        ("[[job]]\nid = 'j'\n", "FILE: job: Unknown key; a file has connectors, jobs"),
+        ("[[job]]\nid = 'j'\n", "FILE: job: Unknown key; a file has calendars, connectors, jobs"),
         ("[[channels]]\nname = 'x'\n[[nope]]\n", "FILE: nope: Unknown key"),
         ("jobs = 3\n", "FILE: jobs: Expected [[jobs]] tables."),
         ("[[connectors]]\nname = 'c'\ntype = 'fax'\n", "FILE: connector 'c': type: Found 'fax'"),

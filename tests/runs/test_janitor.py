@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from runs import janitor
@@ -95,3 +96,21 @@ def test_a_run_that_waits_for_its_retry_is_not_woken_before_its_time(make_run: M
     make_run()
     Run.objects.update(sent_at=None, due_at=timezone.now() + timedelta(minutes=1))
     assert janitor.resend() == 0
+
+
+def test_sweeping_stops_at_the_first_wake_up_that_the_broker_does_not_take(
+    make_run: Callable[..., Run], make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[int] = []
+
+    def wake(pk: int) -> bool:
+        tried.append(pk)
+        return False
+
+    job = make_job(overlap="allow")
+    for _ in range(3):
+        make_run(job)
+    Run.objects.update(sent_at=None)
+    monkeypatch.setattr("runs.dispatch.wake", wake)
+    assert janitor.resend() == 0
+    assert len(tried) == 1

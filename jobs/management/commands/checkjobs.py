@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs.catalogue import connector_kinds
+from jobs.catalogue import calendar_names, connector_kinds
 from jobs.definition import definition_of
 from jobs.management.selection import named_jobs
 from jobs.validation import check_job
@@ -26,8 +26,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print every fault."""
-        jobs, connectors = named_jobs(options["jobs"]), connector_kinds()
-        faults = [fault for job in jobs for fault in check_job(definition_of(job), connectors=connectors)]
+        jobs, connectors, calendars = named_jobs(options["jobs"]), connector_kinds(), calendar_names()
+        faults = [
+            fault for job in jobs for fault in check_job(definition_of(job), connectors=connectors, calendars=calendars)
+        ]
         if options["json"]:
             self.stdout.write(
                 json.dumps({"checked": len(jobs), "faults": [asdict(fault) for fault in faults]}, indent=2)

@@ -8,6 +8,7 @@
     const schedule = document.getElementById("id_schedule");
     const zone = document.getElementById("id_timezone");
     if (!schedule || !zone) return;
+    const calendars = ["include_calendar", "exclude_calendar", "on_excluded"].map((name) => document.getElementById(`id_${name}`));
     // The form's own address is .../job/add/ or .../job/<id>/change/; the preview stands beside them.
     const root = location.pathname.replace(/(add|[^/]+\/change)\/$/, "");
     let timer = 0;
@@ -16,6 +17,10 @@
     async function show() {
       const mine = ++latest;
       const query = new URLSearchParams({ cron: schedule.value, tz: zone.value });
+      const [include, exclude, moved] = calendars.map((input) => input?.value ?? "");
+      if (include) query.set("include", include);
+      if (exclude) query.set("exclude", exclude);
+      if (exclude && moved) query.set("on_excluded", moved);
       try {
         const answer = await fetch(`${root}${list.dataset.preview}/?${query}`, { credentials: "same-origin" });
         if (!answer.ok || mine !== latest) return;
@@ -27,7 +32,7 @@
     }
 
     list.setAttribute("aria-live", "polite");
-    for (const input of [schedule, zone]) {
+    for (const input of [schedule, zone, ...calendars.filter(Boolean)]) {
       input.addEventListener("input", () => {
         clearTimeout(timer);
         timer = setTimeout(show, QUIET_MS);

@@ -1,12 +1,13 @@
 """GET /api/v1/cron-preview/ and /api/v1/schedule/."""
 
+import datetime
 from typing import Any
 
 import pytest
 import time_machine
 from django.test import Client
 
-from jobs.models import Preset
+from jobs.models import Calendar, Freeze, Preset
 from tests import cast
 
 pytestmark = pytest.mark.django_db
@@ -23,6 +24,19 @@ def test_the_next_fires_carry_the_zones_offset(client: Client) -> None:
         "2026-03-29T03:00:00+02:00",
         "2026-03-30T02:30:00+02:00",
     ]
+
+
+def test_the_schedule_is_said_in_words_with_the_rule_for_two_day_fields(client: Client) -> None:
+    answer = preview(client, schedule="0 0 13 * FRI").json()
+    assert "Friday" in answer["words"]
+    assert "match either one" in answer["note"]
+
+
+def test_calendars_bend_the_preview(client: Client) -> None:
+    Calendar.objects.create(name="holidays", days={"12-25": "Christmas Day"})
+    bent = {"exclude_calendar": "holidays", "on_excluded": "next_business_day"}
+    fires = preview(client, schedule="0 2 25 12 *", after="2026-12-01T00:00:00Z", count=1, **bent).json()["fires"]
+    assert fires == ["2026-12-28T02:00:00+00:00"]
 
 
 def test_the_number_of_fires_can_be_chosen(client: Client) -> None:
@@ -42,6 +56,8 @@ def test_the_number_of_fires_can_be_chosen(client: Client) -> None:
         ({"schedule": "* * * * *", "timezone": "../../etc/passwd"}, "timezone"),
         ({"schedule": "* * * * *", "count": 51}, "count"),
         ({"schedule": "* * * * *", "after": "soon"}, "after"),
+        ({"schedule": "* * * * *", "include_calendar": "none"}, "include_calendar"),
+        ({"schedule": "* * * * *", "on_excluded": "maybe"}, "on_excluded"),
     ],
 )
 def test_what_is_wrong_is_named(client: Client, query: dict[str, Any], field: str) -> None:
@@ -72,10 +88,35 @@ def test_the_next_hours_hold_every_enabled_schedule_in_order(client: Client) -> 
     ]
 
 
+def test_a_job_that_fires_every_second_is_one_entry(client: Client) -> None:
+    cast.job("busy", schedule="* * * * * *")
+    assert schedule(client, cast.olga(), hours=1)["fires"] == [
+        {
+            "scheduled_at": "2026-05-01T10:30:01Z",
+            "job_id": "busy",
+            "preset": "",
+            "count": 3600,
+            "until": "2026-05-01T11:30:00Z",
+            "frozen": "",
+        }
+    ]
+
+
 def test_a_job_that_fires_every_second_does_not_hide_the_cut(client: Client) -> None:
     cast.job("busy", schedule="* * * * * *")
+    for name in ("a", "b", "c"):
+        cast.job(name, schedule="0 12 * * *")
     answer = schedule(client, cast.olga(), limit=3)
     assert (len(answer["fires"]), answer["cut"]) == (3, True)
+    assert [fire["job_id"] for fire in answer["fires"]] == ["busy", "a", "b"]
+
+
+def test_a_frozen_fire_says_so(client: Client) -> None:
+    cast.job("daily", schedule="0 12 * * *")
+    noon, evening = (datetime.datetime(2026, 5, 1, hour, tzinfo=datetime.UTC) for hour in (12, 18))
+    Freeze.objects.create(scope="all", reason="year-end close", owner="alice", starts_at=noon, ends_at=evening)
+    frozen = [fire["frozen"] for fire in schedule(client, cast.olga(), hours=48)["fires"]]
+    assert frozen == ["frozen by alice until 2026-05-01 18:00 UTC: year-end close", ""]
 
 
 def test_the_schedule_shows_visible_jobs_only(client: Client) -> None:

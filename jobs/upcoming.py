@@ -1,0 +1,123 @@
+"""What will fire: the moments of all enabled schedules in order, calendars and freezes taken into account."""
+
+import datetime
+import heapq
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from django.db.models import QuerySet
+
+from jobs.calendars import load_days
+from jobs.cron import BadCron
+from jobs.cronfields import SPARSE
+from jobs.freezing import freezes_between, frozen_by, latest, why
+from jobs.models import Freeze, Job, Preset, Scheduled
+from jobs.timetable import Moment, Timetable, timetable_of
+
+log = logging.getLogger(__name__)
+# A moment is on one side of an instant or the other: schedules name whole seconds.
+TICK = datetime.timedelta(microseconds=1)
+LISTED = datetime.timedelta(days=30)
+
+
+@dataclass(frozen=True, order=True)
+class Expected:
+    """One fire to come, or `count` of a dense schedule up to `until`. `preset` is empty for the job's own schedule.
+
+    `frozen` says which freeze holds it; empty where none does.
+    """
+
+    scheduled_at: datetime.datetime
+    job_id: str
+    preset: str
+    count: int = 1
+    until: datetime.datetime | None = None
+    frozen: str = ""
+
+
+@dataclass(frozen=True)
+class Affected:
+    """What a freeze would hold: the first of it, in order, and how much it is in all."""
+
+    fires: list[Expected]
+    total: int
+    jobs: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    job_id: str
+    preset: str
+    timetable: Timetable
+
+
+def expected_fires(jobs: QuerySet[Job], start: datetime.datetime, end: datetime.datetime, limit: int) -> list[Expected]:
+    """The fires of `jobs` and their presets after `start` up to `end`, earliest first, at most `limit`.
+
+    Frozen ones are among them, those that a calendar excludes are not. A schedule that can't be read has none.
+    """
+    frozen = frozen_by(freezes_between(start, end), jobs)
+    found = (fire for source in _sources(jobs) for fire in _fires(source, frozen.of(source.job_id), start, end))
+    return heapq.nsmallest(limit, found, key=_place)
+
+
+def affected_fires(freeze: Freeze, jobs: QuerySet[Job], limit: int) -> Affected:
+    """What a freeze, stored or not, holds of these jobs; listed for its first thirty days, counted up to its end."""
+    frozen = frozen_by([freeze], jobs)
+    after, last = freeze.starts_at - TICK, freeze.ends_at - TICK
+    listed: list[Expected] = []
+    total, held = 0, set()
+    for source in _sources(jobs):
+        if not frozen.of(source.job_id):
+            continue
+        listed += _expected(source, after, min(last, after + LISTED), "")
+        if count := sum(stretch.count for stretch in source.timetable.stretches(after, last)):
+            total += count
+            held.add(source.job_id)
+    return Affected(heapq.nsmallest(limit, listed, key=_place), total, len(held))
+
+
+def _place(fire: Expected) -> tuple[datetime.datetime, str, str]:
+    return fire.scheduled_at, fire.job_id, fire.preset
+
+
+def _sources(jobs: QuerySet[Job]) -> Iterator[_Source]:
+    calendars = load_days()
+    presets = Preset.objects.filter(job__in=jobs.order_by().values("pk"), enabled=True)
+    fields = ("schedule", "timezone", "include_calendar_id", "exclude_calendar_id", "on_excluded")
+    rows: Iterable[tuple[Scheduled, str, str]] = [
+        *((job, job.id, "") for job in jobs.filter(enabled=True).exclude(schedule="").only("id", *fields)),
+        *(
+            (preset, preset.job_id, preset.name)
+            for preset in presets.exclude(schedule="").only("job_id", "name", *fields)
+        ),
+    ]
+    for row, job_id, preset in rows:
+        try:
+            yield _Source(job_id, preset, timetable_of(row, calendars))
+        except BadCron as error:
+            log.warning("the schedule of %s can't be used: %s", " / ".join(filter(None, (job_id, preset))), error)
+
+
+def _fires(
+    source: _Source, freezes: list[Freeze], start: datetime.datetime, end: datetime.datetime
+) -> Iterator[Expected]:
+    """The source's fires, stretches cut where a freeze begins or ends."""
+    edges = {moment - TICK for freeze in freezes for moment in (freeze.starts_at, freeze.ends_at)}
+    cuts = [start, *sorted(edge for edge in edges if start < edge < end), end]
+    for after, last in pairwise(cuts):
+        freeze = latest(freezes, after + TICK)
+        yield from _expected(source, after, last, why(freeze) if freeze else "")
+
+
+def _expected(source: _Source, after: datetime.datetime, last: datetime.datetime, frozen: str) -> Iterator[Expected]:
+    for first, until, count in source.timetable.stretches(after, last):
+        if count > SPARSE:
+            yield Expected(first, source.job_id, source.preset, count, until, frozen)
+            continue
+        # A dense schedule may have but a few fires in a short time: those are worth a line each.
+        moments = source.timetable.moments(first - TICK, until, count) if count > 1 else [Moment(first)]
+        for at in (moment.at for moment in moments if not moment.excluded):
+            yield Expected(at, source.job_id, source.preset, frozen=frozen)
