@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The demo and `up` share one folder: NOMAFLOW_HOME, or var here.
 
-.PHONY: help demo up setup test check lint types migrations bench clean
+.PHONY: help demo up setup test check lint types migrations bench bench-cron clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-12s %s\n", $$1, $$2}'
@@ -57,8 +57,12 @@ migrations: setup  ## fail when a model change has no migration
 check: lint types migrations test  ## everything CI checks
 	@$(BIN)/python manage.py check
 
-bench: setup  ## overhead per step, as a ratio to the parts it is made of
+bench: setup  ## overhead per step and lateness of schedules, as ratios to the parts they are made of
 	@$(BIN)/python bench/overhead.py
+	@$(BIN)/python bench/schedules.py
+
+bench-cron: $(VENV)/test.stamp  ## a week of a thousand schedules, folded, next to listing every fire with cronsim
+	@$(BIN)/python bench/cron.py
 
 clean:  ## remove the virtual environment and embedded data
 	rm -rf $(VENV) var

@@ -51,21 +51,27 @@ def bare_exec(rounds: int) -> float:
 
 def measure(home: Path, rounds: int, database: str = "", broker: str = "") -> dict[str, float]:
     """The medians of one mode, in seconds."""
+    environment = mode_environment(home, database, broker)
+    done = subprocess.run(
+        [sys.executable, str(MEASURE), str(rounds)], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise SystemExit(f"measuring failed with code {done.returncode}")
+    result: dict[str, float] = json.loads(done.stdout)
+    return result
+
+
+def mode_environment(home: Path, database: str = "", broker: str = "") -> dict[str, str]:
+    """The environment of one mode: nothing of this shell's own settings, fresh keys."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("NOMAFLOW_", "DJANGO_"))}
-    mode = {
+    return {
+        **clean,
         "NOMAFLOW_HOME": str(home),
         "NOMAFLOW_DATABASE_URL": database,
         "NOMAFLOW_BROKER_URL": broker,
         "NOMAFLOW_SECRET_KEY": secrets.token_urlsafe(64),
         "NOMAFLOW_FIELD_KEYS": urlsafe_b64encode(secrets.token_bytes(32)).decode(),
     }
-    done = subprocess.run(
-        [sys.executable, str(MEASURE), str(rounds)], env={**clean, **mode}, stdout=subprocess.PIPE, text=True
-    )
-    if done.returncode:
-        raise SystemExit(f"measuring failed with code {done.returncode}")
-    result: dict[str, float] = json.loads(done.stdout)
-    return result
 
 
 def print_table(results: dict[str, dict[str, float]], exec_seconds: float) -> None:

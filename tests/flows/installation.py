@@ -115,12 +115,12 @@ class Installation:
 
     # Processes
 
-    def start(self, *args: str, name: str = "") -> subprocess.Popen[bytes]:
+    def start(self, *args: str, name: str = "", env: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
         """A `manage.py ...` that goes on; its output is in home/NAME.log."""
         log = (self.home / f"{name or args[0]}.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, MANAGE, *args],
-            env=self.env,
+            env={**self.env, **(env or {})},
             stdout=log,
             stderr=log,
             start_new_session=True,
