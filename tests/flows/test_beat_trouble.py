@@ -31,18 +31,21 @@ class World:
 
 
 @pytest.fixture
-def world(
-    postgresql: Any, redis_server: Any, make_link: Callable[[int], Link], tmp_path: Path
-) -> Iterator[World]:
+def world(postgresql: Any, redis_server: Any, make_link: Callable[[int], Link], tmp_path: Path) -> Iterator[World]:
     url = urlsplit(postgresql.create_database())
     database, broker = make_link(url.port or 5432), make_link(redis_server.port)
-    urls = (url._replace(netloc=f"{url.username}@127.0.0.1:{database.port}").geturl(), f"redis://127.0.0.1:{broker.port}/1")
+    urls = (
+        url._replace(netloc=f"{url.username}@127.0.0.1:{database.port}").geturl(),
+        f"redis://127.0.0.1:{broker.port}/1",
+    )
     with Installation(tmp_path / "home", *urls, fast=True) as installation:
         installation.plugin("p", PLUGIN)
         yield World(installation, database, broker)
 
 
-def test_fires_are_recorded_on_time_while_the_broker_is_away_and_run_when_it_is_back(world: World, define: Define) -> None:
+def test_fires_are_recorded_on_time_while_the_broker_is_away_and_run_when_it_is_back(
+    world: World, define: Define
+) -> None:
     here = world.installation
     here.import_toml(define("tick", "noop", head=EVERY_SECOND))
     here.start_worker()
