@@ -2,13 +2,14 @@
 
 import datetime
 import logging
+from functools import partial
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from jobs.models import Job, Overlap
-from runs.firing import attach_runs, draft_for, is_held, is_on
+from runs.firing import attach_runs, draft_for, is_held, is_on, tell
 from runs.models import Fire, Run
 from runs.states import ACTIVE, Cause, Outcome
 
@@ -77,14 +78,20 @@ def _start(fire: Fire, now: datetime.datetime) -> bool:
     fire.outcome = Outcome.CAUGHT_UP
     draft = draft_for(fire, job)
     if draft is not None:
+        draft.requested_by = fire.settled_by.removeprefix("user:")
         attach_runs([(fire, draft)])
     if fire.cause == Cause.OVERLAP:
         return False  # somebody was quicker: it waits on, unsaved
-    fire.save(update_fields=["outcome", "cause", "reason", "run"])
+    _save(fire)
     return fire.run is not None
 
 
 def _drop(fire: Fire, reason: str) -> bool:
     fire.outcome, fire.cause, fire.reason = Outcome.SKIPPED, Cause.DISABLED, reason
-    fire.save(update_fields=["outcome", "cause", "reason"])
+    _save(fire)
     return False
+
+
+def _save(fire: Fire) -> None:
+    fire.save(update_fields=["outcome", "cause", "reason", "run"])
+    transaction.on_commit(partial(tell, [fire]))

@@ -88,7 +88,7 @@ def _record(timers: Sequence[Timer], now: datetime.datetime, *, ended: bool = Fa
             faultpoint("firing.before_cursor")
             _move_on(news)
         faultpoint("firing.before_commit")
-        transaction.on_commit(partial(_tell, fires))
+        transaction.on_commit(partial(tell, fires))
     for look in looks:
         look.timer.cursor = look.last if look in news else cursors[look.timer.pk]
     faultpoint("firing.after_commit")
@@ -252,7 +252,7 @@ def _leave_out(fire: Fire, cause: Cause, reason: str) -> None:
     fire.outcome, fire.cause, fire.reason, fire.run = Outcome.SKIPPED, cause, reason, None
 
 
-def _tell(fires: Sequence[Fire]) -> None:
+def tell(fires: Sequence[Fire]) -> None:
     """After the commit: the floors above hear of every moment that started nothing, except on days off, which are planned."""
     for fire in fires:
         if fire.outcome in (Outcome.SKIPPED, Outcome.MISSED) and fire.cause != Cause.CALENDAR:

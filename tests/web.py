@@ -53,6 +53,10 @@ class Web:
             )
         wait_for(self._answers, 30, "the web server to answer")
 
+    def python(self, code: str) -> Any:
+        """What `code` prints as JSON, run against the server's database."""
+        return self._installation.python(code)
+
     def kill(self) -> None:
         """End the server at once."""
         self.process.kill()
@@ -63,12 +67,14 @@ class Web:
             return requests.get(f"{self.url}/health", timeout=5).ok
         return False
 
+    def last(self, run: str) -> int:
+        """The number of a run's last line. Tests of one server share its runs, in whatever order they are run."""
+        sql = "select coalesce(max(seq), 0) from runs_logline where run_id = ?"
+        return int(self.database.execute(sql, [self.cast["runs"][run][0]]).fetchone()[0])
+
     def write(self, run: str, *texts: str) -> None:
         """Append lines to a run's log, as its worker would."""
-        pk = self.cast["runs"][run][0]
-        last = self.database.execute(
-            "select coalesce(max(seq), 0) from runs_logline where run_id = ?", [pk]
-        ).fetchone()[0]
+        pk, last = self.cast["runs"][run][0], self.last(run)
         self.database.executemany(
             "insert into runs_logline (run_id, seq, at, level, step, attempt, text) "
             "values (?, ?, '2026-01-02 03:04:05.678', 'INFO', 'load', 1, ?)",

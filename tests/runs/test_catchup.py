@@ -9,6 +9,7 @@ import pytest
 from jobs.models import Freeze, Job
 from runs.catchup import MOST_AT_ONCE, dismiss, open_misses, run_missed, start_waiting
 from runs.models import Fire, Run
+from runs.signals import fire_skipped
 from runs.states import Cause, Outcome, RunState
 from tests.runs.conftest import MakeJob
 
@@ -37,7 +38,7 @@ def test_a_missed_moment_is_run_by_hand_for_the_moment_it_was_meant_for(missed: 
     assert run_missed(Fire.objects.all(), by="user:olga") == 1
     run = Run.objects.get()
     assert (fresh(fire).outcome, fresh(fire).run, fresh(fire).settled_by) == (Outcome.CAUGHT_UP, run, "user:olga")
-    assert (run.scheduled_at, run.triggered_by) == (fire.scheduled_at, "cron")
+    assert (run.scheduled_at, run.triggered_by, run.requested_by) == (fire.scheduled_at, "cron", "olga")
 
 
 def test_a_dismissed_moment_stays_missed_and_leaves_the_list(missed: Any) -> None:
@@ -87,11 +88,22 @@ def test_catching_up_waits_for_the_end_of_a_freeze(missed: Any) -> None:
     assert start_waiting(NOON + timedelta(hours=1)) == 1
 
 
-def test_what_waits_by_policy_is_dropped_when_its_schedule_is_switched_off(missed: Any) -> None:
+def test_what_waits_by_policy_is_dropped_and_told_when_its_schedule_is_switched_off(
+    missed: Any, django_capture_on_commit_callbacks: Any
+) -> None:
     fire = missed(outcome=Outcome.WAITING)
     Job.objects.update(enabled=False)
-    start_waiting(NOON)
+    heard: list[Fire] = []
+
+    def listen(fire: Fire, **kwargs: object) -> None:
+        heard.append(fire)
+
+    fire_skipped.connect(listen)
+    with django_capture_on_commit_callbacks(execute=True):
+        start_waiting(NOON)
+    fire_skipped.disconnect(listen)
     assert (fresh(fire).outcome, fresh(fire).cause) == (Outcome.SKIPPED, Cause.DISABLED)
+    assert heard == [fire]
 
 
 def test_what_a_person_asked_for_runs_also_when_the_schedule_is_off(missed: Any) -> None:
