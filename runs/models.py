@@ -66,6 +66,10 @@ class Run(models.Model):
             models.Index(F("job"), F("id").desc(), name="run_job_newest"),
             models.Index(fields=["state", "-id"], name="run_state_newest"),
             models.Index(fields=["finished_at"], name="run_finished"),
+            # Each job's last success and last failure, however many runs came after: retention keeps them.
+            models.Index(
+                F("job"), F("state"), F("id").desc(), name="run_job_last", condition=Q(finished_at__isnull=False)
+            ),
         ]
 
     def __str__(self) -> str:
