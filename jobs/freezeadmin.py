@@ -17,7 +17,8 @@ from django.utils import timezone
 from jobs.cron import BadCron, zone_of
 from jobs.freezing import LONGEST_REASON, BadFreeze, change_end, draft_end, draft_freeze, end_freeze, freeze, state
 from jobs.models import Freeze, FreezeScope, Job, Preset
-from jobs.upcoming import Affected, Expected, affected_fires
+from jobs.permissions import visible_jobs
+from jobs.upcoming import Expected, affected_fires
 
 MOST_LISTED = 200
 DRAFTED = ("scope", "target", "reason", "starts_at", "ends_at")
@@ -172,6 +173,9 @@ class FreezeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self, request: HttpRequest, form: forms.Form, draft: Freeze, oddities: list[str], button: str
     ) -> HttpResponse:
         affected = affected_fires(draft, Job.objects.all(), MOST_LISTED)
+        # Counted over all jobs; named are those that the person sees.
+        seen = set(visible_jobs(request.user).values_list("pk", flat=True))
+        fires = [fire for fire in affected.fires if fire.job_id in seen]
         return self._page(
             request,
             "freeze_confirm",
@@ -181,8 +185,8 @@ class FreezeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             what=_what(draft),
             oddities=oddities,
             affected=affected,
-            rows=_rows(affected.fires),
-            more=_unlisted(affected),
+            rows=_rows(fires),
+            more=affected.total - sum(fire.count for fire in fires),
             button=button,
         )
 
@@ -205,10 +209,6 @@ def _with(form: Any, error: BadFreeze) -> Any:
     for field, message in error.errors.items():
         form.add_error(field if field in form.fields else None, message)
     return form
-
-
-def _unlisted(affected: Affected) -> int:
-    return affected.total - sum(fire.count for fire in affected.fires)
 
 
 def _rows(fires: list[Expected]) -> list[dict[str, Any]]:

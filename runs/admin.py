@@ -10,9 +10,11 @@ from django.utils.html import format_html
 from jobs.admin import JobAdmin
 from jobs.models import Job
 from jobs.permissions import may_cancel, may_run, visible_jobs
+from runs.catalogue import HEAVY
 from runs.control import request_cancel
 from runs.models import Fire, Run, WorkerNode
 from runs.trigger import InvalidTrigger, RunInFlight, trigger_run
+from runs.visibility import visible_fires
 
 
 @admin.action(description="Run now")
@@ -111,7 +113,21 @@ class WorkerNodeAdmin(_History):
 class FireAdmin(_History):
     """Scheduled moments and what became of them."""
 
-    list_display = ["scheduled_at", "job_id", "outcome", "reason", "run"]
-    list_filter = ["outcome"]
+    list_display = ["scheduled_at", "job_id", "preset", "outcome", "cause", "reason", "run", "settled_by"]
+    list_filter = ["outcome", "cause"]
+    show_full_result_count = False
     search_fields = ["job_id"]
     date_hierarchy = "scheduled_at"
+    list_select_related = ["run"]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who sees any job sees this list, narrowed to those jobs."""
+        return visible_jobs(request.user).exists()
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """The menu shows only what can be opened."""
+        return self.has_view_permission(request)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Fire]:
+        """Moments of the jobs that this user sees, without the bulky JSON of their runs."""
+        return visible_fires(request.user).defer(*(f"run__{name}" for name in HEAVY)).order_by("-scheduled_at", "-pk")

@@ -131,6 +131,14 @@ def be_patient(sender: Any, connection: Any, **kwargs: Any) -> None:
             cursor.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
 
 
+def _make_internal_jobs() -> None:
+    try:
+        ensure_internal_jobs()
+    except Exception:
+        # Retention can wait; everybody else's schedules can't.
+        log.exception("Nomaflow's own jobs could not be made; schedules fire without them")
+
+
 class BeatLife:
     """Beat's place in the list of processes, its heartbeat, and the sweeping that has to go on when no worker is left."""
 
@@ -142,7 +150,7 @@ class BeatLife:
     def __enter__(self) -> "BeatLife":
         connection_created.connect(be_patient, dispatch_uid="runs.beat.be_patient")
         connection.close()
-        ensure_internal_jobs()
+        _make_internal_jobs()
         sync_all()
         self._thread.start()
         return self

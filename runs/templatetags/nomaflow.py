@@ -10,6 +10,8 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from jobs.freezing import active_freezes
+from jobs.models import Freeze, FreezeScope
+from jobs.permissions import visible_jobs
 from nomaflow_site.lib.sealing import mask
 from runs import log_text
 from runs.catchup import open_misses
@@ -76,10 +78,17 @@ def notices(context: template.RequestContext) -> dict[str, Any]:
     """What everybody should know, on every page: freezes that hold something now, missed fires, wrong clocks."""
     user = context["user"]
     return {
-        "freezes": active_freezes(timezone.now()),
+        "freezes": _told_to(user, active_freezes(timezone.now())),
         "misses": open_misses().filter(pk__in=runnable_fires(user).values("pk")).count(),
         "skewed": skewed_nodes(),
     }
+
+
+def _told_to(user: Any, freezes: list[Freeze]) -> list[Freeze]:
+    """Without those of single jobs that the person doesn't see."""
+    single = {freeze.target for freeze in freezes if freeze.scope == FreezeScope.JOB}
+    seen = set(visible_jobs(user).filter(pk__in=single).values_list("pk", flat=True)) if single else set()
+    return [freeze for freeze in freezes if freeze.scope != FreezeScope.JOB or freeze.target in seen]
 
 
 @register.filter

@@ -161,7 +161,7 @@ def test_of_twenty_triggers_at_once_never_two_run(crowd: Crowd, make_job: MakeJo
 
 def test_of_twenty_replacements_at_once_the_newest_stays(crowd: Crowd, make_job: MakeJob) -> None:
     job = make_job(overlap="replace")
-    for _ in range(ROUNDS):
+    for _ in range(max(ROUNDS // 4, 1)):
         crowd.all_at_once(lambda: trigger(job))
         assert Run.objects.filter(state__in=ACTIVE).get() == Run.objects.latest("pk")
         Run.objects.all().delete()

@@ -162,6 +162,17 @@ def test_a_freeze_is_a_banner_on_every_page_and_ends_by_itself(client: Client, p
     assert "year-end close" not in page(client, path)
 
 
+def test_a_freeze_of_a_job_that_one_does_not_see_is_not_told(client: Client, nightly: Job) -> None:
+    now = timezone.now()
+    span = {"reason": "secret move", "owner": "olga", "starts_at": now - HOUR, "ends_at": now + HOUR}
+    Freeze.objects.create(scope="job", target=cast.job("concealed").pk, **span)
+    Freeze.objects.create(scope="job", target=nightly.pk, **{**span, "reason": "its own"})
+    client.force_login(cast.rui(nightly))
+    text = page(client, "/jobs/")
+    assert "its own" in text
+    assert "secret move" not in text
+
+
 def test_a_wrong_clock_is_told_on_every_page(client: Client) -> None:
     client.force_login(cast.olga())
     now = timezone.now()
@@ -196,3 +207,16 @@ def test_a_moment_of_the_year_dot_is_no_trouble(client: Client, nightly: Job) ->
     fire(nightly, scheduled_at=datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC))
     client.force_login(cast.rui(nightly))
     assert "1970-01-01" in page(client)
+
+
+def test_the_admins_ledger_is_narrowed_to_visible_jobs_and_asks_no_query_per_row(
+    client: Client, nightly: Job, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(30):
+        fire(nightly, Outcome.RAN, number + 1, run=cast.run(nightly, "SUCCEEDED"))
+    fire(cast.job("concealed"))
+    client.force_login(cast.rui(nightly))
+    with django_assert_max_num_queries(30):
+        text = page(client, "/admin/runs/fire/")
+    assert "nightly" in text
+    assert "concealed" not in text
