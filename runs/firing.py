@@ -90,7 +90,7 @@ def _record(timers: Sequence[Timer], now: datetime.datetime, *, ended: bool = Fa
         faultpoint("firing.before_commit")
         transaction.on_commit(partial(tell, fires))
     for look in looks:
-        look.timer.cursor = look.last if look in news else cursors[look.timer.pk]
+        look.timer.cursor = look.last if look.moments or look.older else cursors[look.timer.pk]
     faultpoint("firing.after_commit")
 
 
@@ -133,9 +133,9 @@ def _move_on(looks: Sequence[Look]) -> None:
 
 def _decide(looks: Sequence[Look], now: datetime.datetime, ended: bool) -> list[Fire]:
     """The fires of all looks, their runs inserted."""
-    jobs = _jobs(look.timer.job_id for look in looks)
+    jobs = load_jobs(look.timer.job_id for look in looks)
     known = _known(looks)
-    frozen = _frozen(jobs, min(look.first for look in looks), now)
+    frozen = frozen_between(jobs, min(look.first for look in looks), now)
     fires: list[Fire] = []
     drafts: list[tuple[Fire, Run]] = []
     for look in looks:
@@ -158,7 +158,8 @@ def _decide(looks: Sequence[Look], now: datetime.datetime, ended: bool) -> list[
     return fires
 
 
-def _jobs(ids: Iterable[str]) -> dict[str, Job]:
+def load_jobs(ids: Iterable[str]) -> dict[str, Job]:
+    """The jobs by id with all that a run of theirs needs, in three queries."""
     return Job.objects.prefetch_related("steps", "presets").in_bulk(set(ids))
 
 
@@ -181,18 +182,14 @@ def policy_of(job: Job) -> Policy:
     return Policy(job.misfire, job.misfire_limit, job.misfire_within_seconds)
 
 
-def _frozen(jobs: Iterable[str], start: datetime.datetime, end: datetime.datetime) -> Frozen:
+def frozen_between(jobs: Iterable[str], start: datetime.datetime, end: datetime.datetime) -> Frozen:
+    """The freezes of that time, with what they have to know of these jobs."""
     return frozen_by(freezes_between(start, end), Job.objects.filter(pk__in=list(jobs)))
 
 
 def _held(frozen: Frozen, job_id: str, moment: datetime.datetime) -> str:
     freeze = frozen.holding(job_id, moment)
     return why(freeze) if freeze else ""
-
-
-def is_held(job: Job, now: datetime.datetime) -> str:
-    """The freeze that holds the job's schedules now, in words; empty when there is none."""
-    return _held(_frozen([job.id], now, now), job.id, now)
 
 
 def draft_for(fire: Fire, job: Any) -> Run | None:

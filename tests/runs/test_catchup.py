@@ -125,3 +125,22 @@ def test_a_job_that_can_not_run_does_not_block_the_others(missed: Any, make_job:
     missed()
     run_missed(Fire.objects.all(), by="user:olga")
     assert (fresh(broken).cause, Run.objects.count()) == (Cause.INVALID, 1)
+
+
+def test_a_job_with_many_moments_does_not_hide_the_others(missed: Any) -> None:
+    first = missed(hours=20)
+    for hours in range(19, 10, -1):
+        missed(first.job, hours=hours)
+    other = missed(hours=1)
+    run_missed(Fire.objects.all(), by="user:olga")
+    assert set(Run.objects.values_list("job_id", flat=True)) == {first.job_id, other.job_id}
+
+
+def test_what_waits_for_a_freeze_to_end_is_looked_at_in_a_few_queries(
+    missed: Any, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(40):
+        missed(outcome=Outcome.WAITING)
+    Freeze.objects.create(reason="audit", owner="olga", starts_at=NOON, ends_at=NOON + timedelta(hours=1))
+    with django_assert_max_num_queries(12):
+        assert start_waiting(NOON) == 0
