@@ -39,14 +39,20 @@ def sign_in(node_id: str, role: str, slots: int = 0) -> None:
 
 def sign_of_life(node_id: str, role: str, slots: int = 0) -> None:
     """Say that this process is alive, and how its clock differs from the database's."""
-    asked = timezone.now()
     if not WorkerNode.objects.filter(pk=node_id).update(seen_at=Now()):
         sign_in(node_id, role, slots)
         return
-    seen = WorkerNode.objects.values_list("seen_at", flat=True).get(pk=node_id)
-    skew = (asked - seen).total_seconds()
-    # What the question itself took looks like a clock that is behind; only what matters is written.
-    WorkerNode.objects.filter(pk=node_id).exclude(clock_skew=round(skew)).update(clock_skew=round(skew))
+    skew = round(_skew(node_id))
+    WorkerNode.objects.filter(pk=node_id).exclude(clock_skew=skew).update(clock_skew=skew)
+
+
+def _skew(node_id: str) -> float:
+    """This host's clock minus the database's, in seconds: what can't be the time that asking took."""
+    before = timezone.now()
+    there: datetime.datetime = WorkerNode.objects.annotate(there=Now()).values_list("there", flat=True).get(pk=node_id)
+    after = timezone.now()
+    # Clocks that agree show the database's time somewhere between our two readings, however long it took to answer.
+    return max((before - there).total_seconds(), 0.0) + min((after - there).total_seconds(), 0.0)
 
 
 def skewed_nodes() -> list[WorkerNode]:

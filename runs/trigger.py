@@ -235,9 +235,10 @@ def _refuse_second(draft: Run) -> None:
     if draft.overlap == Overlap.SKIP and (active := _active([draft.job_id])):
         raise RunInFlight(active[0])
     if draft.overlap == Overlap.QUEUE:
-        waiting = Run.objects.filter(job_id=draft.job_id, state=RunState.QUEUED, started_at=None).order_by("pk")
-        if waiting.count() >= MOST_WAITING:
-            raise QueueFull(waiting[0])
+        waiting = Run.objects.filter(job_id=draft.job_id, state=RunState.QUEUED, started_at=None)
+        found = list(waiting.only("run_id", "job_id").order_by("pk")[:MOST_WAITING])
+        if len(found) == MOST_WAITING:
+            raise QueueFull(found[0])
 
 
 def _active(job_ids: Sequence[str]) -> list[Run]:
