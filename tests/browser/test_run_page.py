@@ -114,34 +114,6 @@ def test_on_a_phone_nothing_is_cut_off(visit: Callable[..., Any], web: Web, path
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_words_stand_out_from_their_ground(visit: Callable[..., Any], web: Web, scheme: str) -> None:
-    page = visit(run_path(web, "live"), color_scheme=scheme)
-    found = page.evaluate(CONTRAST)
-    assert found
-    assert {name: ratio for name, ratio in found.items() if ratio < 4.5} == {}
-
-
-CONTRAST = """() => {
-  const light = (hex) => {
-    const parts = [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16) / 255);
-    const [r, g, b] = parts.map((part) => part <= .03928 ? part / 12.92 : ((part + .055) / 1.055) ** 2.4);
-    return .2126 * r + .7152 * g + .0722 * b;
-  };
-  const style = getComputedStyle(document.documentElement);
-  const color = (name) => light(style.getPropertyValue("--" + name).trim());
-  const ratio = (a, b) => (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-  const found = {};
-  for (const ground of ["page", "card", "code"])
-    for (const word of ["text", "soft", "link", "danger", "failed", "queued"])
-      found[word + " on " + ground] = ratio(color(word), color(ground));
-  for (const state of ["queued", "running", "succeeded", "failed", "canceled"])
-    found[state] = ratio(color(state), color(state + "-bg"));
-  found.button = ratio(color("on-accent"), color("accent"));
-  return found;
-}"""
-
-
 def test_the_api_page_works_under_the_policy(visit: Callable[..., Any], web: Web) -> None:
     page = visit("/api/v1/docs/")
     page.wait_for_selector("text=/api/v1/runs/{run_id}/log/", timeout=15000)

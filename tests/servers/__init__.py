@@ -28,7 +28,8 @@ def find_program(name: str, *folders: str) -> str | None:
         return found
     for pattern in folders:
         for path in sorted(Path("/").glob(f"{pattern.lstrip('/')}/{name}"), reverse=True):
-            return str(path)
+            if os.access(path, os.X_OK):
+                return str(path)
     return None
 
 
