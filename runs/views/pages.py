@@ -20,9 +20,10 @@ from runs.api.log import chosen_lines, download
 from runs.catalogue import HEAVY, attach_last_runs, with_counts
 from runs.control import request_cancel
 from runs.ledger import described_schedules, zone_or_utc
-from runs.models import Fire, LogLine, Run, StepRun
+from runs.models import Fire, Run, StepRun
 from runs.states import Outcome, RunState
 from runs.trigger import InvalidTrigger, RunInFlight, trigger_run
+from runs.views.log import log_context
 from runs.visibility import may_cancel_run, visible_runs
 
 RUNS_ON_A_PAGE = 50
@@ -31,7 +32,6 @@ FIRES_OF_A_JOB = 10
 AHEAD = datetime.timedelta(days=366)
 # Moments of a job that started nothing.
 NOT_RUN = (Outcome.SKIPPED, Outcome.MISSED, Outcome.WAITING)
-LINES_ON_A_PAGE = 1000
 
 
 @login_required
@@ -114,16 +114,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
 def run_page(request: HttpRequest, run_id: str) -> HttpResponse:
     """One run: how it stands, its steps, what it was given, and the end of its log, or an earlier piece of it."""
     run = _run(request, run_id)
-    before = _number(request.GET.get("before", ""))
-    lines = _lines(run, before)
-    context = {
-        **_standing(request, run),
-        "section": "runs",
-        "lines": lines,
-        "earlier": lines[0].seq if lines and lines[0].seq > 1 else None,
-        "last_seq": lines[-1].seq if lines else 0,
-        "before": before,
-    }
+    context = {**_standing(request, run), **log_context(request, run), "section": "runs"}
     return render(request, "runs/run.html", context)
 
 
@@ -194,13 +185,6 @@ def _ahead(run: Run, attempts: Sequence[StepRun]) -> list[tuple[int, str, str]]:
     reached = {attempt.number for attempt in attempts}
     steps = enumerate(run.snapshot.get("steps", []))
     return [(number + 1, step["name"], step["type"]) for number, step in steps if number not in reached]
-
-
-def _lines(run: Run, before: int | None) -> list[LogLine]:
-    lines = LogLine.objects.filter(run=run).order_by("-seq")
-    if before is not None:
-        lines = lines.filter(seq__lt=before)
-    return list(reversed(lines[:LINES_ON_A_PAGE]))
 
 
 def _number(text: str) -> int | None:

@@ -74,7 +74,7 @@ def test_following_lets_go_when_one_scrolls_up(visit: Callable[..., Any], web: W
     at_end = "log.scrollHeight - log.scrollTop - log.clientHeight < 40"
     assert page.evaluate(at_end)
     page.evaluate("log.scrollTop = 0")
-    wait_for(lambda: page.evaluate("!following"), 5, "following to stop")
+    wait_for(lambda: page.evaluate("log.scrollTop") == 0, 5, "following to stop")
     web.write("long", "one", "two")
     page.wait_for_selector("text=2 new lines", timeout=3000)
     assert page.evaluate("log.scrollTop") == 0

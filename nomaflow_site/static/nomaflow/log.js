@@ -1,5 +1,5 @@
-// The run page while the run is in flight: appends log lines, and fetches the rest of the page again when it has changed.
-"use strict";
+// The live log.
+import { refresh } from "./standing.js";
 
 const MOST_LINES = 5000;
 const RETRY_MS = 5000;
@@ -7,7 +7,6 @@ const RETRY_MS = 5000;
 const list = document.getElementById("log");
 const pill = document.getElementById("newest");
 const connection = document.getElementById("connection");
-const standing = document.getElementById("standing");
 const model = document.getElementById("line").content.querySelector("li");
 
 let last = Number(list.dataset.after || 0);
@@ -57,39 +56,6 @@ list.addEventListener("scroll", () => {
   if (following) { unread = 0; pill.hidden = true; }
 });
 pill.addEventListener("click", () => { list.scrollTop = list.scrollHeight; list.focus(); });
-
-let fetching = false;
-let stale = false;
-
-async function refresh() {
-  stale = true;
-  if (fetching) return;
-  fetching = true;
-  try {
-    while (stale) {
-      stale = false;
-      const answer = await fetch(standing.dataset.url, { redirect: "error" });
-      if (answer.ok) replace(await answer.text());
-    }
-  } catch {
-    // The next change or the page's own reload brings it.
-  } finally {
-    fetching = false;
-  }
-}
-
-function replace(html) {
-  const before = standing.querySelector("[data-state]").dataset.state;
-  const focused = standing.contains(document.activeElement) ? document.activeElement.id : "";
-  const open = [...standing.querySelectorAll("details")].map((details) => details.open);
-  standing.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
-  standing.querySelectorAll("details").forEach((details, place) => { details.open = Boolean(open[place]); });
-  if (focused) document.getElementById(focused)?.focus();
-  const state = standing.querySelector("[data-state]").dataset.state;
-  if (state === before) return;
-  document.title = document.title.replace(before, state);
-  document.getElementById("announcement").textContent = "The run is now " + state;
-}
 
 function listen() {
   const source = new EventSource(list.dataset.stream + "?after=" + last);

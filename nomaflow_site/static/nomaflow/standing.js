@@ -1,0 +1,35 @@
+// The part of the run page that changes: fetched again when the stream says so, keeping what is open and what has the focus.
+const standing = document.getElementById("standing");
+
+let fetching = false;
+let stale = false;
+
+export async function refresh() {
+  stale = true;
+  if (fetching) return;
+  fetching = true;
+  try {
+    while (stale) {
+      stale = false;
+      const answer = await fetch(standing.dataset.url, { redirect: "error" });
+      if (answer.ok) replace(await answer.text());
+    }
+  } catch {
+    // The next change or the page's own reload brings it.
+  } finally {
+    fetching = false;
+  }
+}
+
+function replace(html) {
+  const before = standing.querySelector("[data-state]").dataset.state;
+  const focused = standing.contains(document.activeElement) ? document.activeElement.id : "";
+  const open = [...standing.querySelectorAll("details")].map((details) => details.open);
+  standing.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
+  standing.querySelectorAll("details").forEach((details, place) => { details.open = Boolean(open[place]); });
+  if (focused) document.getElementById(focused)?.focus();
+  const state = standing.querySelector("[data-state]").dataset.state;
+  if (state === before) return;
+  document.title = document.title.replace(before, state);
+  document.getElementById("announcement").textContent = "The run is now " + state;
+}
