@@ -15,6 +15,7 @@ from jobs.permissions import visible_jobs
 from nomaflow_site.lib.sealing import mask
 from runs import log_text
 from runs.catchup import open_misses
+from runs.health import ALIVE_SECONDS
 from runs.nodes import skewed_nodes
 from runs.punctuality import in_words
 from runs.visibility import runnable_fires
@@ -38,15 +39,47 @@ def when(moment: datetime.datetime | None) -> str | SafeString:
         return "–"
     utc = moment.astimezone(datetime.UTC)
     return format_html(
-        '<time datetime="{}">{}</time>', utc.isoformat(timespec="seconds"), f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+        '<time datetime="{}" data-show="when">{}</time>',
+        utc.isoformat(timespec="seconds"),
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
     )
+
+
+@register.filter
+def since(moment: datetime.datetime | None) -> str | SafeString:
+    """How long ago a moment was; the page's script counts on."""
+    return _counting(moment, "since", -1)
+
+
+@register.filter
+def until(moment: datetime.datetime | None) -> str | SafeString:
+    """How long it is until a moment; the page's script counts down."""
+    return _counting(moment, "until", 1)
+
+
+def _counting(moment: datetime.datetime | None, show: str, sign: int) -> str | SafeString:
+    if moment is None:
+        return "–"
+    seconds = sign * (moment - timezone.now()).total_seconds()
+    words = ("in " if sign > 0 else "") + seconds_in_words(seconds)
+    return format_html(
+        '<time datetime="{}" data-show="{}">{}</time>', moment.astimezone(datetime.UTC).isoformat(), show, words
+    )
+
+
+@register.filter
+def seconds(number: float | None) -> str:
+    """A length of time in seconds, in words; a dash for none."""
+    return "–" if number is None else seconds_in_words(number)
 
 
 @register.filter
 def in_zone(moment: datetime.datetime, zone: datetime.tzinfo) -> SafeString:
     """A moment as a `<time>` element on the clocks of a zone."""
     shown = f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M:%S %Z}"
-    return format_html('<time datetime="{}">{}</time>', moment.astimezone(datetime.UTC).isoformat(), shown)
+    return format_html(
+        '<time datetime="{}" data-show="zoned">{}</time>', moment.astimezone(datetime.UTC).isoformat(), shown
+    )
 
 
 @register.filter
@@ -121,7 +154,8 @@ def seconds_in_words(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:
         return f"{minutes} min {rest:02} s"
-    return f"{minutes // 60} h {minutes % 60:02} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours < 24 else f"{hours // 24} d {hours % 24:02} h"
 
 
 @register.filter
@@ -140,3 +174,21 @@ def readable(text: str) -> str:
 def masked(value: Any) -> str:
     """A JSON value for reading, secrets masked."""
     return log_text.readable(json.dumps(mask(value), indent=2, ensure_ascii=False))
+
+
+@register.filter
+def add_number(number: float, other: float) -> float:
+    """The sum of two numbers, for the places of a chart's labels."""
+    return round(number + other, 1)
+
+
+@register.filter
+def minus(number: float, other: float) -> float:
+    """The difference of two numbers."""
+    return number - other
+
+
+@register.filter
+def alive(age: float | None) -> bool:
+    """Whether a process that was last heard of so many seconds ago counts as alive."""
+    return age is not None and age < ALIVE_SECONDS

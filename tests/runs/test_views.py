@@ -82,7 +82,7 @@ def test_who_may_only_look_gets_no_button_and_no_run(client: Client, nightly: An
     assert client.post(f"/runs/{run.run_id}/cancel/").status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/jobs/nightly/run/", "/runs/RUN/cancel/"])
+@pytest.mark.parametrize("path", ["/jobs/nightly/switch/", "/runs/RUN/cancel/"])
 def test_state_changes_by_post_with_csrf_token_only(client: Client, rui: Any, nightly: Any, path: str) -> None:
     run = cast.run(nightly)
     path = path.replace("RUN", run.run_id)
@@ -185,7 +185,7 @@ def test_the_run_of_a_deleted_job_can_be_read(client: Client, nightly: Any) -> N
     assert client.post(f"/runs/{run.run_id}/cancel/").status_code == 302
 
 
-@pytest.mark.parametrize("path", ["/jobs/", "/runs/", "/schedule/", "/notifications/"])
+@pytest.mark.parametrize("path", ["/", "/jobs/", "/runs/", "/schedule/", "/notifications/"])
 def test_more_rows_take_no_more_queries(client: Client, rui: Any, nightly: Any, path: str) -> None:
     def grow(*names: str) -> None:
         for name in names:
@@ -206,7 +206,19 @@ def test_more_rows_take_no_more_queries(client: Client, rui: Any, nightly: Any, 
 
 
 @pytest.mark.parametrize(
-    "path", ["/jobs/", "/jobs/nightly/", "/runs/", "/runs/RUN/", "/schedule/", "/notifications/", "/login/"]
+    "path",
+    [
+        "/",
+        "/jobs/",
+        "/jobs/nightly/",
+        "/jobs/nightly/run/",
+        "/runs/",
+        "/runs/RUN/",
+        "/runs/RUN/replay/",
+        "/schedule/",
+        "/notifications/",
+        "/login/",
+    ],
 )
 def test_pages_need_nothing_inline_and_nothing_from_elsewhere(
     client: Client, rui: Any, nightly: Any, path: str

@@ -1,0 +1,55 @@
+"""How far runs got, step by step: for lists and for the grid of runs and steps. One query for all of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from runs.models import Run, StepRun
+from runs.states import RunState
+
+
+@dataclass(frozen=True)
+class Progress:
+    """`done` of `total` steps ended well or were left out on purpose; `failed_at` names the step that stopped the run."""
+
+    done: int
+    total: int
+    failed_at: str = ""
+
+    def __str__(self) -> str:
+        """`7 / 7`, or `4 / 7, failed at F9202`."""
+        return f"{self.done} / {self.total}" + (f", failed at {self.failed_at}" if self.failed_at else "")
+
+
+def last_attempts(runs: Sequence[Run]) -> dict[int, list[StepRun]]:
+    """By run the last attempt of each of its steps, in order; without what they printed and returned."""
+    rows = StepRun.objects.filter(run__in=[run.pk for run in runs]).order_by("run", "number", "attempt")
+    found: dict[int, dict[int, StepRun]] = {}
+    for row in rows.only("run_id", "number", "attempt", "name", "state", "reason", "started_at", "finished_at"):
+        found.setdefault(row.run_id, {})[row.number] = row
+    return {run_pk: list(steps.values()) for run_pk, steps in found.items()}
+
+
+def progress_of(total: int, attempts: Iterable[StepRun]) -> Progress:
+    """How far a run of `total` steps got, by its last attempts."""
+    done, failed_at = 0, ""
+    for row in attempts:
+        skipped = row.state == RunState.CANCELED and row.reason.startswith("skipped")
+        done += row.state == RunState.SUCCEEDED or skipped
+        if row.state == RunState.FAILED and not failed_at:
+            failed_at = row.name
+    return Progress(done, total, failed_at)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One step of one run in the grid; None where the run didn't have the step."""
+
+    run: Run
+    attempt: StepRun | None
+
+
+def grid(runs: Sequence[Run], attempts: dict[int, list[StepRun]]) -> list[tuple[str, list[Cell]]]:
+    """A row per step name, in the order of the newest run first, with a cell per run in the order given."""
+    by_name = {run.pk: {row.name: row for row in attempts.get(run.pk, [])} for run in runs}
+    names = dict.fromkeys(name for run in reversed(runs) for name in by_name[run.pk])
+    return [(name, [Cell(run, by_name[run.pk].get(name)) for run in runs]) for name in names]
