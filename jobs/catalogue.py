@@ -11,6 +11,7 @@ from connectors.models import Connector
 from jobs.definition import CALENDAR_DEFAULTS, MISFIRE_DEFAULTS, STEP_TIMEOUT_SECONDS, definition_of
 from jobs.models import Calendar, Job, JobVersion, Preset, Scheduled, Step
 from jobs.permissions import forget_grants
+from jobs.plainvalues import same
 from jobs.signals import job_saved
 from jobs.tomltext import readable_toml
 from jobs.validation import Fault, InvalidJob, read_job
@@ -55,7 +56,7 @@ def save_job(
             raise InvalidJob(faults)
         # Sealing gives a new token each time: what's the same secret as before keeps the token it has.
         read = keep_tokens(seal(read), before)
-        if job and read == before:
+        if job and same(read, before):
             return job
         job = _write(job or Job(id=read["id"]), read, renamed)
         record_version(job, by=by, user=user, comment=comment, before=before)

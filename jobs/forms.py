@@ -9,6 +9,8 @@ from django.core.exceptions import ValidationError
 from jobs.cron import zone_names
 from jobs.jobform import MOST_SECONDS
 from jobs.models import JOB_ID, Job, JobVersion
+from jobs.paramrows import to_the_letter
+from jobs.paramwidget import ParamsField
 from jobs.validation import check_job
 from nomaflow_site.lib.config import ListField, TableField
 from nomaflow_site.lib.sealing import mask, restore_masked, sealed_paths
@@ -32,6 +34,11 @@ def unmasked(typed: Any, stored: Any) -> Any:
     if list(sealed_paths(typed)):
         raise ValidationError("Sealed values can't be typed in; write the value itself.")
     return restore_masked(typed, stored)
+
+
+def unmasked_rows(typed: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:
+    """The same for parameters that were edited row by row, texts to the letter."""
+    return unmasked(to_the_letter(typed, stored), stored)
 
 
 def calendars_in(given: Mapping[str, Any]) -> dict[str, str]:
@@ -62,7 +69,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
 
     timezone = forms.ChoiceField(initial="UTC", help_text="The schedule follows the clocks of this zone.")
     tags = forms.CharField(required=False, help_text="Separated by commas.")
-    params = TableField(required=False, help_text=f"Values that every step gets. {TOML_HELP}")
+    params = ParamsField(required=False, help_text="Values that every step gets, as ${kw:NAME} in its fields.")
     step_defaults = TableField(required=False, help_text=f"Merged under every step that knows the name. {TOML_HELP}")
     alerts_declared = forms.BooleanField(required=False, label="Alert somebody about this job's runs")
     alerts_on_failure = forms.BooleanField(required=False, initial=True, label="On failure")
@@ -118,7 +125,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_params(self) -> Any:
         """The parameters, untouched secrets as they were."""
-        return unmasked(self.cleaned_data["params"], self._stored_params)
+        return unmasked_rows(self.cleaned_data["params"], self._stored_params)
 
     def clean_step_defaults(self) -> Any:
         """The same."""
@@ -171,7 +178,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
 class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
     """One preset of a job."""
 
-    params = TableField(required=False, help_text=f"Over the job's parameters. {TOML_HELP}")
+    params = ParamsField(required=False, help_text="Over the job's parameters.")
     op_kwargs = TableField(required=False, help_text='By step: `"load orders" = {limit = 10}`.')
     step_enabled = TableField(required=False, help_text='By step: `"load orders" = false`.')
     timezone = forms.ChoiceField(required=False)
@@ -191,7 +198,7 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_params(self) -> Any:
         """The parameters, untouched secrets as they were."""
-        return unmasked(self.cleaned_data["params"], self._stored["params"])
+        return unmasked_rows(self.cleaned_data["params"], self._stored["params"])
 
     def clean_op_kwargs(self) -> Any:
         """The same."""

@@ -77,3 +77,12 @@ def has_null(value: Any) -> bool:
     if isinstance(value, list):
         return any(map(has_null, value))
     return value is None
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two plain values are equal in type too: 1, 1.0 and true are three values."""
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and bool(one == other)

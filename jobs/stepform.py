@@ -7,10 +7,11 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from jobs.definition import STEP_TIMEOUT_SECONDS
-from jobs.forms import TOML_HELP, unmasked
+from jobs.forms import unmasked, unmasked_rows
 from jobs.models import Backoff, Step
+from jobs.paramwidget import ParamsField
 from jobs.steps import step_types
-from nomaflow_site.lib.config import ConfigForm, ConnectorField, SecretField, TableField
+from nomaflow_site.lib.config import ConfigForm, ConnectorField, SecretField
 from nomaflow_site.lib.sealing import mask
 
 # The type's fields stand on the form under this prefix: a type may well have a field called `job` or `name`.
@@ -26,7 +27,7 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]
     """One step. `type_name` is the type of a new one; an existing step's type is locked."""
 
     type = forms.CharField(widget=forms.HiddenInput, required=False)
-    op_kwargs = TableField(required=False, help_text=f"Parameters of this step, over the job's. {TOML_HELP}")
+    op_kwargs = ParamsField(required=False, label="Parameters", help_text="Of this step alone, over the job's.")
     retry_attempts = forms.IntegerField(
         required=False, min_value=1, max_value=100, label="Retry: attempts", help_text="Empty: as the job says."
     )
@@ -65,6 +66,7 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]
         order.required = False
         if not self.instance.pk:
             self.initial["position"] = None
+        self.fields["op_kwargs"].widget.connectors = connectors or {}
         if self.kind is not None:
             self._add_own_fields(self.kind.form, connectors or {})
 
@@ -108,7 +110,7 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean_op_kwargs(self) -> Any:
         """The parameters, untouched secrets as they were."""
-        return unmasked(self.cleaned_data["op_kwargs"], self.instance.op_kwargs)
+        return unmasked_rows(self.cleaned_data["op_kwargs"], self.instance.op_kwargs)
 
     def clean(self) -> dict[str, Any]:
         """The type's values as they were typed, secrets put back. What they may be is checked with the whole job."""
