@@ -23,14 +23,17 @@ def find(name: str, *patterns: str) -> str | None:
 
 
 @contextmanager
-def postgresql(folder: Path) -> Iterator[str | None]:
-    """The URL of an empty database; None when PostgreSQL isn't installed. `fsync` stays on, as in production."""
+def postgresql(folder: Path, *settings: str) -> Iterator[str | None]:
+    """The URL of a database: that of `folder`, empty where it's new; None when PostgreSQL isn't installed.
+
+    `fsync` stays on, as in production, unless one of the `settings` (`name=value`) says otherwise.
+    """
     initdb = find("initdb", "usr/lib/postgresql/*/bin")
     if initdb is None:
         yield None
         return
     place = folder / "postgresql"
-    place.mkdir()
+    place.mkdir(exist_ok=True)
     # PostgreSQL refuses to run as root.
     user: dict[str, object] = {}
     if os.geteuid() == 0:
@@ -38,15 +41,17 @@ def postgresql(folder: Path) -> Iterator[str | None]:
         folder.chmod(0o711)
         shutil.chown(place, "nobody", "nogroup")
     data, port = place / "data", free_port()
-    subprocess.run(
-        [initdb, "-D", data, "-U", "nomaflow", "-A", "trust", "-E", "UTF8", "--locale=C"],
-        check=True,
-        capture_output=True,
-        cwd=place,
-        **user,  # type: ignore[call-overload]
-    )
+    if not data.exists():
+        subprocess.run(
+            [initdb, "-D", data, "-U", "nomaflow", "-A", "trust", "-E", "UTF8", "--locale=C"],
+            check=True,
+            capture_output=True,
+            cwd=place,
+            **user,  # type: ignore[call-overload]
+        )
     url = f"postgresql://nomaflow@127.0.0.1:{port}/postgres"
     options = ["-p", str(port), "-c", f"unix_socket_directories={place}", "-c", "listen_addresses=127.0.0.1"]
+    options += [part for setting in settings for part in ("-c", setting)]
     command = [str(Path(initdb).with_name("postgres")), "-D", str(data), *options]
     with running(command, lambda: answers(lambda: psycopg.connect(url, connect_timeout=1).close()), place, **user):
         yield url

@@ -3,7 +3,7 @@
 from django.urls import include, path, re_path
 
 from runs.api.trigger import TriggerView
-from runs.views import catalogue, health, home, job, ledger, log, pages, start, stream
+from runs.views import catalogue, health, history, home, job, ledger, log, pages, start, stream
 
 app_name = "runs"
 urlpatterns = [
@@ -18,7 +18,8 @@ urlpatterns = [
     path("jobs/<str:job_id>/switch/", catalogue.switch, name="switch"),
     path("schedule/", ledger.schedule_page, name="schedule"),
     path("schedule/missed/", ledger.settle_misses, name="settle-misses"),
-    path("runs/", pages.run_list, name="runs"),
+    path("runs/", history.run_list, name="runs"),
+    path("runs/act/", history.act_on_runs, name="act-on-runs"),
     path("runs/<str:run_id>/", pages.run_page, name="run"),
     path("runs/<str:run_id>/standing/", pages.run_standing, name="standing"),
     path("runs/<str:run_id>/cancel/", pages.run_cancel, name="cancel"),

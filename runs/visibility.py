@@ -12,9 +12,14 @@ from runs.models import Fire, Run
 
 def visible_runs(user: Any) -> QuerySet[Run]:
     """The runs of visible jobs; those of deleted jobs too for whoever sees all jobs."""
-    if user.is_superuser or user.has_perm("jobs.see_job"):
+    if sees_all_runs(user):
         return Run.objects.all()
     return Run.objects.filter(job__in=visible_jobs(user).values("pk"))
+
+
+def sees_all_runs(user: Any) -> bool:
+    """Whether the person sees every run, those of deleted jobs too."""
+    return bool(user.is_superuser or user.has_perm("jobs.see_job"))
 
 
 def visible_fires(user: Any) -> QuerySet[Fire]:
