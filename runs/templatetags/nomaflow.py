@@ -192,3 +192,15 @@ def minus(number: float, other: float) -> float:
 def alive(age: float | None) -> bool:
     """Whether a process that was last heard of so many seconds ago counts as alive."""
     return age is not None and age < ALIVE_SECONDS
+
+
+@register.filter
+def thousands(number: int | None) -> str:
+    """A count with commas; a dash for none."""
+    return "–" if number is None else f"{number:,}"
+
+
+@register.filter(name="json")
+def as_json(value: Any) -> str:
+    """A value in one line; a dash where there was none."""
+    return "–" if value is None else log_text.readable(json.dumps(value, ensure_ascii=False))

@@ -1,6 +1,5 @@
-"""The operator pages: jobs, runs, one run."""
+"""The page of one run."""
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,24 +8,27 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from jobs.models import Job
+from jobs.catalogue import diff_definitions
+from jobs.permissions import may_run
 from runs.api.log import chosen_lines, download
 from runs.catalogue import HEAVY
 from runs.control import request_cancel
+from runs.ledger import zone_or_utc
 from runs.models import Run, StepRun
-from runs.states import Outcome, RunState
+from runs.recent import usual_durations
+from runs.replay import failed_step
+from runs.states import RunState
+from runs.timeline import differences, first_error, last_good_run, timeline_of
 from runs.views.finding import run_or_404
 from runs.views.log import log_context
-from runs.visibility import may_cancel_run, visible_runs
+from runs.visibility import job_of, may_cancel_run, visible_runs
 
 RUNS_ON_A_PAGE = 50
-RUNS_OF_A_JOB = 20
-FIRES_OF_A_JOB = 10
-AHEAD = datetime.timedelta(days=366)
-# Moments of a job that started nothing.
-NOT_RUN = (Outcome.SKIPPED, Outcome.MISSED, Outcome.WAITING)
+# Runs that a run started, and runs that repeat it: the first of them.
+MOST_RELATED = 20
 
 
 @login_required
@@ -57,9 +59,9 @@ def run_list(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_GET
 def run_page(request: HttpRequest, run_id: str) -> HttpResponse:
-    """One run: how it stands, its steps, what it was given, and the end of its log, or an earlier piece of it."""
+    """One run: how it stands, its timeline and steps, its log, and what it was given beside the last run that went well."""
     run = run_or_404(request.user, run_id)
-    context = {**_standing(request, run), **log_context(request, run), "section": "runs"}
+    context = {**_standing(request, run), **log_context(request, run), **_given(run), "section": "runs"}
     return render(request, "runs/run.html", context)
 
 
@@ -94,13 +96,41 @@ def run_cancel(request: HttpRequest, run_id: str) -> HttpResponse:
 
 def _standing(request: HttpRequest, run: Run) -> dict[str, Any]:
     attempts = list(run.step_runs.select_related("child").defer(*(f"child__{name}" for name in HEAVY)))
+    job = job_of(run)
+    may_replay = run.is_over and job is not None and may_run(request.user, job)
     return {
         "run": run,
         "attempts": attempts,
         "ahead": _ahead(run, attempts),
+        "chart": timeline_of(run, attempts, timezone.now()),
+        "error": first_error(attempts) if run.state == RunState.FAILED else None,
+        "usual": usual_durations([run.job_id]).get(run.job_id),
+        "zone": zone_or_utc(job.timezone if job else "UTC"),
+        "children": list(run.children.defer(*HEAVY).order_by("pk")[:MOST_RELATED]),
+        "replays": list(run.replays.defer(*HEAVY).order_by("pk")[:MOST_RELATED]),
         "may_cancel": not run.is_over and may_cancel_run(request.user, run),
-        "job_exists": Job.objects.filter(pk=run.job_id).exists(),
+        "may_replay": may_replay,
+        "may_resume": may_replay and failed_step(attempts) is not None,
+        "job_exists": job is not None,
     }
+
+
+def _given(run: Run) -> dict[str, Any]:
+    """The run's parameters and definition beside those of the last run of its job that went well."""
+    good = last_good_run(run)
+    if good is None:
+        return {"good": None}
+    lines = diff_definitions(_whole(good), _whole(run), good.run_id, run.run_id)
+    return {"good": good, "changed": differences(run, good), "definition_diff": [(_mark(line), line) for line in lines]}
+
+
+def _whole(run: Run) -> dict[str, Any]:
+    return {"steps": [], "presets": [], **run.snapshot}
+
+
+def _mark(line: str) -> str:
+    """The class of a line of a unified diff."""
+    return {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "same")
 
 
 def _ahead(run: Run, attempts: Sequence[StepRun]) -> list[tuple[int, str, str]]:
