@@ -78,9 +78,9 @@ def test_following_lets_go_when_one_scrolls_up(visit: Callable[..., Any], web: W
     web.write("long", "one", "two")
     page.wait_for_selector("text=2 new lines", timeout=3000)
     assert page.evaluate("log.scrollTop") == 0
-    page.click("#newest")
+    page.click("#pill")
     wait_for(lambda: page.evaluate(at_end), 5, "the newest line to be shown")
-    page.wait_for_selector("#newest", state="hidden")
+    page.wait_for_selector("#pill", state="hidden")
 
 
 def test_a_lost_connection_is_shown_and_nothing_is_lost_or_doubled(visit: Callable[..., Any], web: Web) -> None:

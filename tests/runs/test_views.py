@@ -148,18 +148,6 @@ def test_log_text_is_text(client: Client, rui: Any, nightly: Any) -> None:
     assert "\x1b" not in text
 
 
-def test_the_page_shows_the_end_of_the_log_and_leads_to_the_rest(client: Client, rui: Any, nightly: Any) -> None:
-    run = cast.run(nightly, "SUCCEEDED", lines=1005)
-    text = page(client, f"/runs/{run.run_id}/")
-    assert "line 1005<" in text
-    assert ">line 5<" not in text
-    assert "?before=6" in text
-    earlier = page(client, f"/runs/{run.run_id}/?before=6")
-    assert ">line 5<" in earlier
-    assert ">line 6<" not in earlier
-    assert "data-stream" not in earlier
-
-
 def test_runs_are_paged_by_key(client: Client, rui: Any, nightly: Any) -> None:
     for _ in range(51):
         cast.run(nightly, "SUCCEEDED")

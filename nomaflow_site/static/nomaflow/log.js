@@ -1,74 +1,296 @@
-// The live log.
+// The log of the run page: a window of rows that moves over a log of any length. Every piece of it comes rendered from the server;
+// only lines that arrive while somebody watches are made here, from the same template.
 import { refresh } from "./standing.js";
+import { localize } from "./times.js";
 
-const MOST_LINES = 5000;
+const MOST_ROWS = 3000;
+const NEAR = 800; // Pixels to the window's edge at which the next piece is fetched.
 const RETRY_MS = 5000;
+const TYPING_MS = 300;
+const LOST = "These lines did not come: the server can't be reached, or you are logged out. Scroll to try again, or reload the page.";
 
-const list = document.getElementById("log");
-const pill = document.getElementById("newest");
-const connection = document.getElementById("connection");
+const [list, pill, found, connection, follow, wrap, form] =
+  ["log", "pill", "log-found", "connection", "follow", "wrap", "log-filter"].map((id) => document.getElementById(id));
 const model = document.getElementById("line").content.querySelector("li");
+const { level, step, q } = form.elements;
+const links = Object.fromEntries([...document.querySelectorAll("[data-go]")].map((link) => [link.dataset.go, link]));
 
-let last = Number(list.dataset.after || 0);
+// The rows are all lines from `first` to `last` that pass the filter; the log's last line, as far as is known, is `end`.
+let { first, last, end } = span(list);
+let filter = chosen();
+let following = last >= end && !/[?&](before|after|around)=/.test(location.search);
 let arrived = [];
 let unread = 0;
-let following = true;
+let turn = 0; // Of requests: one that was overtaken is dropped.
+let busy = false;
+let top = 0;
 
-function row(line) {
+function span({ dataset }) {
+  return { first: Number(dataset.first), last: Number(dataset.last), end: Number(dataset.end) };
+}
+
+function chosen() {
+  const text = q.value.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
+  return { level: level.value, step: step.value, q: q.value, rank: level.selectedIndex, pattern: text && new RegExp(`(${text})`, "iu") };
+}
+
+const filtered = () => Boolean(filter.level || filter.step || filter.q);
+const seq = (row) => Number(row.id.slice(1));
+const row = (line) => document.getElementById("L" + line);
+const below = () => list.scrollHeight - list.clientHeight - list.scrollTop;
+const target = () => Number(/^#L(\d{1,9})$/.exec(location.hash)?.[1] ?? 0);
+
+function address(place) {
+  const given = { level: filter.level, step: filter.step, q: filter.q, ...place };
+  return "?" + new URLSearchParams(Object.entries(given).filter(([, value]) => value !== ""));
+}
+
+function passes(line) {
+  if (filter.rank && [...level.options].findIndex((option) => option.value === line.level) < filter.rank) return false;
+  if (filter.step && line.step !== (filter.step === "-" ? "" : filter.step)) return false;
+  return !filter.pattern || filter.pattern.test(line.text);
+}
+
+function made(line) {
   const item = model.cloneNode(true);
-  const put = (name, text) => { item.querySelector("." + name).textContent = text; };
+  const put = (name, ...content) => item.querySelector("." + name).replaceChildren(...content);
+  const mark = (text) => Object.assign(document.createElement("mark"), { textContent: text });
   item.id = "L" + line.seq;
   item.dataset.level = line.level;
-  item.querySelector(".seq").href = "#L" + line.seq;
+  item.querySelector(".seq").href = `?around=${line.seq}#L${line.seq}`;
   item.querySelector(".at").dateTime = line.at;
   put("seq", line.seq);
-  put("at", line.at.slice(11, 23));
   put("level", line.level);
   put("step", line.step + (line.attempt > 1 ? " #" + line.attempt : ""));
-  put("text", line.text);
+  // The pattern is a group: what it finds stays among the pieces, at the odd places.
+  put("text", ...(filter.pattern ? line.text.split(filter.pattern) : [line.text]).map((text, n) => (n % 2 ? mark(text) : text)));
   return item;
 }
 
-function show() {
-  const rows = arrived.map(row);
-  arrived = [];
-  list.append(...rows);
-  while (list.childElementCount > MOST_LINES) list.firstElementChild.remove();
-  if (following) {
-    list.scrollTop = list.scrollHeight;
-  } else {
-    unread += rows.length;
-    pill.textContent = unread + (unread === 1 ? " new line ↓" : " new lines ↓");
-    pill.hidden = false;
+// What is said around the rows, after every change of the window.
+function update() {
+  links.earlier.hidden = first <= 1;
+  links.later.hidden = last >= end;
+  links.all.hidden = !filtered();
+  const places = { first: { after: 0 }, earlier: { before: first }, later: { after: last }, newest: {} };
+  for (const [name, place] of Object.entries(places)) links[name].href = address(place) + "#log";
+  const [from, to, all, rows] = [first, last, end, list.childElementCount].map((number) => number.toLocaleString("en"));
+  found.textContent = filtered() ? `Searched lines ${from} to ${to} of ${all}: ${rows} found` : "";
+  if (following) unread = 0;
+  follow.ariaPressed = following;
+  pill.hidden = !unread;
+  pill.textContent = unread.toLocaleString("en") + (unread === 1 ? " new line ↓" : " new lines ↓");
+  const [pointed, before] = [row(target()), list.querySelector("[aria-current]")];
+  if (pointed === before) return;
+  before?.removeAttribute("aria-current");
+  pointed?.setAttribute("aria-current", "true");
+}
+
+function scroll(to) {
+  list.scrollTop = to;
+  top = list.scrollTop; // The event that follows isn't taken for somebody's hand.
+}
+
+// Adds rows at one edge and drops what is too many at the other; what one reads stays where it is.
+function add(rows, upward) {
+  const edge = upward ? list.firstElementChild : list.lastElementChild;
+  const before = edge?.getBoundingClientRect().top;
+  upward ? list.prepend(...rows) : list.append(...rows);
+  if (list.childElementCount > MOST_ROWS) {
+    while (list.childElementCount > MOST_ROWS) (upward ? list.lastElementChild : list.firstElementChild).remove();
+    if (upward) last = seq(list.lastElementChild);
+    else first = seq(list.firstElementChild);
+  }
+  if (following) scroll(list.scrollHeight);
+  else if (edge?.isConnected) scroll(list.scrollTop + edge.getBoundingClientRect().top - before);
+}
+
+// The log at a place; null when it doesn't come, or isn't wanted any more.
+async function piece(place) {
+  const mine = ++turn;
+  busy = true;
+  try {
+    const answer = await fetch(list.dataset.lines + address(place), { redirect: "error" });
+    if (!answer.ok) throw new Error(answer.statusText);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("log");
+    if (mine !== turn) return null;
+    localize(fresh);
+    end = Math.max(end, span(fresh).end);
+    return { rows: [...fresh.children], first: span(fresh).first, last: span(fresh).last };
+  } catch {
+    if (mine === turn) found.textContent = LOST;
+    return null;
+  } finally {
+    if (mine === turn) busy = false;
   }
 }
 
-function take(event) {
-  const line = JSON.parse(event.data);
-  if (line.seq <= last) return;
-  last = line.seq;
-  // One repaint for all lines that come together; a hidden tab gets no animation frames.
-  if (arrived.push(line) === 1) (document.hidden ? setTimeout : requestAnimationFrame)(show, 0);
+// Fetches what one is about to reach, until there is enough of it or nothing left.
+async function extend() {
+  const upward = first > 1 && list.scrollTop < NEAR;
+  if (busy || !(upward || (last < end && below() < NEAR))) return;
+  const more = await piece(upward ? { before: first } : { after: last });
+  if (!more) return;
+  if (upward) first = more.first;
+  else last = more.last;
+  add(more.rows, upward);
+  update();
+  extend();
 }
 
-list.addEventListener("scroll", () => {
-  following = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
-  if (following) { unread = 0; pill.hidden = true; }
-});
-pill.addEventListener("click", () => { list.scrollTop = list.scrollHeight; list.focus(); });
+// The window somewhere else: at the log's end, its beginning or around a line.
+async function move(place) {
+  const fresh = await piece(place);
+  if (!fresh) return;
+  ({ first, last } = fresh);
+  list.replaceChildren(...fresh.rows);
+  following = Object.keys(place).length === 0;
+  if (place.around) return point(place.around);
+  unread = 0;
+  scroll(following ? list.scrollHeight : 0);
+  update();
+  extend();
+}
 
-function listen() {
-  const source = new EventSource(list.dataset.stream + "?after=" + last);
-  source.onopen = () => { connection.textContent = "live"; refresh(); };
-  source.addEventListener("line", take);
+function newest() {
+  following = true;
+  if (last < end) return move({});
+  scroll(list.scrollHeight);
+  update();
+}
+
+function oldest() {
+  following = false;
+  if (first > 1) return move({ after: 0 });
+  scroll(0);
+  update();
+}
+
+function point(line) {
+  const place = row(line) ?? [...list.children].find((item) => seq(item) > line);
+  following = false;
+  if (place) scroll(place.offsetTop - (list.clientHeight - place.offsetHeight) / 2);
+  update();
+  extend();
+}
+
+function show() {
+  if (target()) row(target()) ? point(target()) : move({ around: target() });
+}
+
+function apply() {
+  filter = chosen();
+  history.replaceState(null, "", address() + "#log");
+  move({});
+}
+
+// Lines that came, all at once.
+function arrive() {
+  const rows = [];
+  for (const line of arrived) {
+    end = Math.max(end, line.seq);
+    if (line.seq <= last) continue;
+    const goes = passes(line);
+    // A window that isn't at the end, or is full of what somebody reads, only counts them.
+    if (line.seq === last + 1 && (following || list.childElementCount + rows.length < MOST_ROWS)) {
+      last = line.seq;
+      if (goes) rows.push(line);
+    }
+    if (goes) unread += 1;
+  }
+  arrived = [];
+  const fragment = document.createDocumentFragment();
+  fragment.append(...rows.slice(-MOST_ROWS).map(made));
+  localize(fragment);
+  if (rows.length) add(fragment.children, false);
+  update();
+  extend();
+}
+
+function listen(after) {
+  const source = new EventSource(list.dataset.stream + "?after=" + after);
+  const say = (word) => { connection.textContent = connection.dataset.state = word; };
+  source.onopen = () => { say("live"); refresh(); };
+  source.addEventListener("line", (event) => {
+    const line = JSON.parse(event.data);
+    after = Math.max(after, line.seq);
+    // One repaint for all that come together; a hidden tab gets no animation frames.
+    if (arrived.push(line) === 1) (document.hidden ? setTimeout : requestAnimationFrame)(arrive, 0);
+  });
   source.addEventListener("state", refresh);
-  source.addEventListener("end", () => { source.close(); connection.textContent = ""; refresh(); });
+  source.addEventListener("end", () => { source.close(); say(""); follow.hidden = true; refresh(); });
   source.onerror = () => {
-    connection.textContent = "reconnecting…";
+    say("reconnecting…");
     // Closed for good: an error page instead of a stream, such as a restart behind a proxy. Try again from here.
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS);
+    if (source.readyState === EventSource.CLOSED) setTimeout(listen, RETRY_MS, after);
   };
 }
 
-if (list.dataset.stream && !("over" in list.dataset)) listen();
-if (!location.hash && list.dataset.stream) list.scrollTop = list.scrollHeight;
+const GO = {
+  first: oldest,
+  newest,
+  earlier() { scroll(0); extend(); },
+  later() { scroll(list.scrollHeight); extend(); },
+  all() { level.value = step.value = q.value = ""; apply(); },
+};
+
+list.addEventListener("scroll", () => {
+  if (last >= end && below() < 8) following = true;
+  else if (list.scrollTop < top) following = false;
+  top = list.scrollTop;
+  update();
+  extend();
+});
+addEventListener("click", (event) => {
+  const link = event.target.closest?.("[data-go], a[data-step], #log .seq");
+  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const isNumber = link.matches(".seq");
+  // While a filter holds, a line's number leads to the line among all the others: to a page without the filter.
+  if (isNumber && filtered()) return;
+  event.preventDefault();
+  if (isNumber) {
+    history.replaceState(null, "", link.href);
+    update();
+  } else if (link.dataset.go) {
+    GO[link.dataset.go]();
+  } else {
+    if (![...step.options].some((option) => option.value === link.dataset.step)) step.append(new Option(link.dataset.step));
+    step.value = link.dataset.step;
+    form.scrollIntoView();
+    apply();
+  }
+});
+addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const act = { f: () => follow.hidden || follow.click(), Home: oldest, End: newest }[event.key];
+  if (!act || (event.key === "f" ? event.target.closest?.("input, textarea, select, [contenteditable]") : event.target !== list)) return;
+  event.preventDefault();
+  act();
+});
+addEventListener("hashchange", show);
+pill.addEventListener("click", () => { newest(); list.focus(); });
+follow.addEventListener("click", () => { if (following) { following = false; update(); } else newest(); });
+
+let typing = 0;
+form.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(apply, TYPING_MS); });
+form.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(typing); apply(); });
+
+function setWrap(on) {
+  list.classList.toggle("flat", !on);
+  wrap.ariaPressed = on;
+  if (following) scroll(list.scrollHeight);
+}
+wrap.addEventListener("click", () => {
+  const on = wrap.ariaPressed !== "true";
+  setWrap(on);
+  try { localStorage.setItem("log-wrap", on); } catch { /* Remembered by no browser that forbids it. */ }
+});
+try { setWrap(localStorage.getItem("log-wrap") !== "false"); } catch { setWrap(true); }
+
+wrap.hidden = false;
+follow.hidden = !list.dataset.stream;
+if (following) scroll(list.scrollHeight);
+show();
+update();
+extend();
+if (list.dataset.stream) listen(end);
