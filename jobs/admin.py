@@ -8,18 +8,20 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.db.models import Count, Prefetch, QuerySet
+from django.forms import Script
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
 from jobs import adminpages, calendaradmin, freezeadmin  # noqa: F401  (the two register their pages)
-from jobs.adminpages import preview_of
 from jobs.catalogue import delete_job, save_job, switch_job
 from jobs.definition import definition_of
 from jobs.forms import CALENDAR_FIELDS, MISFIRE_FIELDS, JobForm, PresetForm
 from jobs.formsets import PresetFormSet, StepFormSet
 from jobs.models import Job, Preset, Step
+from jobs.paramwidget import input_of_each_kind
+from jobs.preview import BY_HAND, preview_of
 from jobs.stepform import StepForm
 from jobs.steps import step_types
 from jobs.tomlfile import connectors_of, export_file
@@ -67,6 +69,7 @@ class PresetInline(_PicksCalendars, _PartOfTheJob, admin.StackedInline):  # type
     form = PresetForm
     formset = PresetFormSet
     extra = 1
+    template = "admin/jobs/edit_presets.html"
 
 
 @admin.register(Job)
@@ -79,23 +82,29 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
     list_filter = ["enabled", "log_level"]
     search_fields = ["id", "description", "tags"]
     actions = ["export_selected", "switch_on", "switch_off"]
-    save_on_top = True
     # Links beside the job's name: (label, URL name that takes the job's id).
     links: list[tuple[str, str]] = [("Versions", "admin:jobs_job_versions"), ("Duplicate", "admin:jobs_job_duplicate")]
     fieldsets = [
-        (None, {"fields": ["id", "description", "tags", "enabled", "seen_version"]}),
-        ("Schedule", {"fields": ["schedule", "timezone", "next_fires", *CALENDAR_FIELDS, *MISFIRE_FIELDS]}),
-        ("Parameters", {"fields": ["params", "step_defaults"]}),
-        ("Runs", {"fields": ["overlap", "timeout_seconds", "log_level"]}),
-        ("Retry", {"fields": ["retry_attempts", "retry_backoff", "retry_base_seconds"]}),
+        (None, {"fields": ["id", "description", ("tags", "enabled"), "seen_version"]}),
+        ("Schedule", {"fields": [("schedule", "timezone"), "next_fires"]}),
+        ("Calendars and outages", {"fields": [CALENDAR_FIELDS, MISFIRE_FIELDS], "classes": ["collapse"]}),
+        ("Parameters", {"fields": ["params"]}),
+        ("Defaults of every step", {"fields": ["step_defaults"], "classes": ["collapse"]}),
+        (
+            "Runs and retry",
+            {
+                "fields": [
+                    ("overlap", "timeout_seconds", "log_level"),
+                    ("retry_attempts", "retry_backoff", "retry_base_seconds"),
+                ]
+            },
+        ),
         (
             "Alerts",
             {
                 "fields": [
                     "alerts_declared",
-                    "alerts_on_failure",
-                    "alerts_on_success",
-                    "alerts_on_long_run_minutes",
+                    ("alerts_on_failure", "alerts_on_success", "alerts_on_long_run_minutes"),
                     "alerts_recipients",
                 ]
             },
@@ -104,7 +113,7 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
 
     class Media:
         css = {"all": ["nomaflow/admin-jobs.css"]}
-        js = ["nomaflow/admin-jobs.js"]
+        js = [Script("nomaflow/admin-jobs.js", type="module")]
 
     @classmethod
     def contribute(
@@ -143,9 +152,9 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
     def next_fires(self, job: Job) -> str:
         """The next three, in the job's zone; the page's script keeps them true to what is typed."""
         calendars = (job.include_calendar_id or "", job.exclude_calendar_id or "", job.on_excluded)
-        lines = preview_of(job.schedule, job.timezone, calendars) if job.pk else []
-        shown = format_html_join("", "<li>{}</li>", ((line,) for line in lines or ["never: runs by hand only"]))
-        return format_html('<ul class="next-fires" data-preview="cron-preview">{}</ul>', shown)
+        lines = preview_of(job.schedule, job.timezone, calendars) if job.pk else [BY_HAND]
+        shown = format_html_join("", "<li>{}</li>", ((line,) for line in lines))
+        return format_html('<ul class="next-fires" data-preview="">{}</ul>', shown)
 
     @admin.display(description="definition")
     def definition(self, job: Job) -> str:
@@ -174,7 +183,7 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Show the form; a job that became impossible between check and save is refused with its faults."""
-        extra = {**(extra_context or {}), "job_links": self._links(object_id)}
+        extra = {**(extra_context or {}), "job_links": self._links(object_id), "param_kinds": input_of_each_kind()}
         try:
             return super().changeform_view(request, object_id, form_url, extra)
         except InvalidJob as error:

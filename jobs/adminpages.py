@@ -1,7 +1,6 @@
 """The job's own pages in the admin: versions with diff and restore, duplicate, and the preview of a schedule."""
 
-import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
@@ -12,54 +11,16 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from jobs.calendars import load_days
 from jobs.catalogue import diff_versions, duplicate_job, restore_version
-from jobs.cron import BadCron, Cron
 from jobs.forms import DuplicateForm
 from jobs.models import Job, JobVersion
-from jobs.timetable import timetable_of
+from jobs.preview import preview_of
 from jobs.validation import InvalidJob
 
-PREVIEWED = 3
 CALENDAR_PARAMETERS = ("include", "exclude", "on_excluded")
 View = Callable[..., HttpResponse]
-
-
-def next_fires_of(
-    schedule: str, zone: str, calendars: Sequence[str] = ("", "", ""), now: datetime.datetime | None = None
-) -> list[str]:
-    """The next three fires in words, in the schedule's zone; none without a schedule. The fault of one that's wrong.
-
-    `calendars`: the name of the included one, that of the excluded one, and what becomes of excluded days.
-    """
-    if not schedule.strip():
-        return []
-    include, exclude, on_excluded = calendars
-    scheduled = Job(schedule=schedule, timezone=zone, on_excluded=on_excluded)
-    scheduled.include_calendar_id, scheduled.exclude_calendar_id = include or None, exclude or None
-    try:
-        timetable = timetable_of(scheduled, load_days() if include or exclude else {})
-    except BadCron as error:
-        return [str(error)]
-    fires: list[str] = []
-    fire = timetable.next(now or timezone.now())
-    while fire and len(fires) < PREVIEWED:
-        fires.append(f"{fire.astimezone(timetable.cron.zone):%a %Y-%m-%d %H:%M:%S %Z}")
-        fire = timetable.next(fire)
-    return fires or ["never: the calendars leave no day within five years"]
-
-
-def preview_of(schedule: str, zone: str, calendars: Sequence[str] = ("", "", "")) -> list[str]:
-    """What stands under a schedule while one types it: its words, the rule for two day fields, and the next three fires."""
-    fires = next_fires_of(schedule, zone, calendars)
-    try:
-        cron = Cron(schedule, zone)
-    except BadCron:
-        return fires or ["never: runs by hand only"]
-    return [*filter(None, (cron.words, cron.note)), *fires]
 
 
 def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:

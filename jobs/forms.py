@@ -6,11 +6,13 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
+from jobs.catalogue import connector_kinds
 from jobs.cron import zone_names
 from jobs.jobform import MOST_SECONDS
 from jobs.models import JOB_ID, Job, JobVersion
 from jobs.paramrows import to_the_letter
 from jobs.paramwidget import ParamsField
+from jobs.preview import BY_HAND, preview_of
 from jobs.validation import check_job
 from nomaflow_site.lib.config import ListField, TableField
 from nomaflow_site.lib.sealing import mask, restore_masked, sealed_paths
@@ -86,6 +88,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Job
+        widgets = {"description": forms.Textarea(attrs={"rows": 3})}
         fields = [
             "id",
             *HEAD,
@@ -113,6 +116,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
             **{f"alerts_{key}": value for key, value in (job.alerts or {}).items()},
         }
         self.initial.update(shown)
+        self.fields["params"].widget.connectors = connector_kinds()  # type: ignore[attr-defined]
 
     def clean_id(self) -> str:
         """An id is for ever, so that a wrong one is worth refusing before it's stored."""
@@ -187,7 +191,7 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
         fields = [*PRESET_FIELDS, *CALENDAR_FIELDS]
         labels = CALENDAR_LABELS
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, connectors: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         preset = self.instance
         self._stored = {key: getattr(preset, key) for key in ("params", "op_kwargs", "step_enabled")}
@@ -195,6 +199,36 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
         self.initial["timezone"] = preset.timezone if preset.pk else ""
         choices = [("", "the job's timezone"), *zone_choices(preset.timezone)]
         self.fields["timezone"].choices = choices  # type: ignore[attr-defined]
+        self.fields["params"].widget.connectors = connectors or {}  # type: ignore[attr-defined]
+
+    @property
+    def head_fields(self) -> list[forms.BoundField]:
+        """What most presets set."""
+        return [self[name] for name in ("name", "enabled", "params", "schedule", "timezone")]
+
+    @property
+    def more_fields(self) -> list[forms.BoundField]:
+        """What few need."""
+        return [self[name] for name in (*CALENDAR_FIELDS, "op_kwargs", "step_enabled", "log_level")]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the form shows what was typed, or what is wrong."""
+        return self.is_bound and (self.has_changed() or bool(self.errors))
+
+    @property
+    def gist(self) -> str:
+        """Its values and its schedule, in a line."""
+        values = ", ".join(f"{name} = {value}" for name, value in mask(self._stored["params"]).items())
+        lines = self.next_fires[:1] if self.instance.schedule else []
+        return " · ".join(filter(None, (values, *lines)))
+
+    @property
+    def next_fires(self) -> list[str]:
+        """What stands under its schedule."""
+        preset = self.instance
+        calendars = (preset.include_calendar_id or "", preset.exclude_calendar_id or "", preset.on_excluded)
+        return preview_of(preset.schedule, preset.timezone, calendars) or [BY_HAND]
 
     def clean_params(self) -> Any:
         """The parameters, untouched secrets as they were."""

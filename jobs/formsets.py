@@ -97,6 +97,14 @@ class PresetFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
         self.steps: list[dict[str, Any]] | None = None
         super().__init__(*args, **kwargs)
 
+    @cached_property
+    def _connectors(self) -> dict[str, str]:
+        return connector_kinds()
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        """With the connectors that a parameter may pick."""
+        return {**super().get_form_kwargs(index), "connectors": self._connectors}
+
     def validate_unique(self) -> None:
         """Names are compared in the whole job's check."""
 

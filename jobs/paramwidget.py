@@ -7,8 +7,9 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
+from jobs.catalogue import connector_kinds
 from jobs.paramrows import LABELS, Kind, Row, read_rows, rows_of
 from jobs.plainvalues import same
 from nomaflow_site.lib.config import TableField
@@ -77,7 +78,7 @@ class ParamsWidget(forms.Widget):
             "kinds": LABELS.items(),
             "attrs": attrs or {},
         }
-        return mark_safe(render_to_string("admin/jobs/_params.html", context))  # noqa: S308  (rendered by a template)
+        return render_to_string("admin/jobs/_params.html", context)
 
     def _inputs(self, name: str, rows: list[Row], is_bound: bool) -> list[dict[str, Any]]:
         faults = read_rows(rows)[1] if is_bound else {}
@@ -149,3 +150,8 @@ def _called(row: Row, number: int) -> str:
     return row.name or f"Row {number + 1}"
 
 
+def input_of_each_kind() -> list[dict[str, Any]]:
+    """What the page's script puts into a row when another type is chosen; rendered like a blank row's value."""
+    widget = ParamsWidget()
+    widget.connectors = connector_kinds()
+    return [widget._inputs("", [Row(kind=kind)], False)[0] for kind in Kind]

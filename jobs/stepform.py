@@ -95,8 +95,8 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def common_fields(self) -> list[forms.BoundField]:
-        """What every step has."""
-        return [self[name] for name in COMMON]
+        """What every step has; an existing one's position stands beside its heading."""
+        return [self[name] for name in COMMON if name != "position" or not self.instance.pk]
 
     @property
     def more_fields(self) -> list[forms.BoundField]:
@@ -105,8 +105,15 @@ class StepForm(forms.ModelForm):  # type: ignore[type-arg]
 
     @property
     def is_open(self) -> bool:
-        """Whether a new step's form shows something that was typed."""
+        """Whether the form shows what was typed, or what is wrong."""
         return self.is_bound and (self.has_changed() or bool(self.errors))
+
+    @property
+    def gist(self) -> str:
+        """What the step is about, in the first words of its fields."""
+        shown = [self.initial.get(name) for name in self.fields if name.startswith(OWN)]
+        lines = [value.strip().splitlines()[0] for value in shown if isinstance(value, str) and value.strip()]
+        return " · ".join(lines[:3])
 
     def clean_op_kwargs(self) -> Any:
         """The parameters, untouched secrets as they were."""

@@ -7,9 +7,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from jobs.adminpages import next_fires_of
 from jobs.calendars import save_calendar
 from jobs.models import Calendar
+from jobs.preview import next_fires_of
 from tests import cast
 from tests.jobs.test_calendars import event, ics
 from tests.jobs.test_freezeadmin import INLINE

@@ -96,6 +96,8 @@ def test_a_secret_left_empty_stands_for_the_stored_one():
 
 
 def test_rows_without_a_name_or_with_one_twice_are_faults_and_blank_ones_are_nothing():
-    values, faults = read_rows([Row("a", value="1"), Row(), Row(value="x"), Row("a", value="2"), Row("b", removed=True)])
+    values, faults = read_rows(
+        [Row("a", value="1"), Row(), Row(value="x"), Row("a", value="2"), Row("b", removed=True)]
+    )
     assert values == {"a": "1"}
     assert faults.keys() == {2, 3}
