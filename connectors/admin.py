@@ -1,6 +1,7 @@
 """Connectors in the admin: choose the kind, fill in its fields, test it."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django.conf import settings
@@ -153,9 +154,7 @@ class ConnectorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     @admin.display(description="where")
     def where(self, obj: Connector) -> str:
         """Which system it leads to."""
-        config = obj.config
-        place = config.get("base_url") or config.get("server") or config.get("host") or ""
-        return " / ".join(str(part) for part in (place, config.get("database")) if part)
+        return leads_to(obj.config)
 
     @admin.display(description="")
     def warning(self, obj: Connector) -> str:
@@ -166,6 +165,12 @@ class ConnectorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     class Media:
         css = {"all": ["nomaflow/connectors.css"]}
+
+
+def leads_to(config: Mapping[str, Any]) -> str:
+    """Which system a connector's settings name, in words; empty where they don't."""
+    place = config.get("base_url") or config.get("server") or config.get("host") or ""
+    return " / ".join(str(part) for part in (place, config.get("database")) if part)
 
 
 def _too_often(request: HttpRequest) -> bool:

@@ -83,7 +83,11 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
     search_fields = ["id", "description", "tags"]
     actions = ["export_selected", "switch_on", "switch_off"]
     # Links beside the job's name: (label, URL name that takes the job's id).
-    links: list[tuple[str, str]] = [("Versions", "admin:jobs_job_versions"), ("Duplicate", "admin:jobs_job_duplicate")]
+    links: list[tuple[str, str]] = [
+        ("Check", "admin:jobs_job_check"),
+        ("Versions", "admin:jobs_job_versions"),
+        ("Duplicate", "admin:jobs_job_duplicate"),
+    ]
     fieldsets = [
         (None, {"fields": ["id", "description", ("tags", "enabled"), "seen_version"]}),
         ("Schedule", {"fields": [("schedule", "timezone"), "next_fires"]}),

@@ -1,8 +1,10 @@
-"""The job's own pages in the admin: versions with diff and restore, duplicate, and the preview of a schedule."""
+"""The job's own pages in the admin: check, versions with diff and restore, duplicate, and the preview of a schedule."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
 from django.contrib.admin.utils import unquote
@@ -13,9 +15,14 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from jobs.catalogue import diff_versions, duplicate_job, restore_version
+from connectors.admin import leads_to
+from connectors.models import Connector
+from jobs.catalogue import calendar_names, diff_versions, duplicate_job, restore_version
+from jobs.check import Place, World, check_run
+from jobs.definition import definition_of
 from jobs.forms import DuplicateForm
-from jobs.models import Job, JobVersion
+from jobs.models import Job, JobVersion, Preset
+from jobs.parameters import Overrides
 from jobs.preview import preview_of
 from jobs.validation import InvalidJob
 
@@ -32,6 +39,19 @@ def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:
             raise PermissionDenied
         cron, zone, *calendars = (request.GET.get(key, "") for key in ("cron", "tz", *CALENDAR_PARAMETERS))
         return JsonResponse({"fires": preview_of(cron, zone, calendars)})
+
+    def check(request: HttpRequest, object_id: str) -> HttpResponse:
+        """What would run, of what is stored: nothing is executed, nothing connected to."""
+        job = get_object_or_404(Job.objects.prefetch_related("steps", "presets"), pk=unquote(object_id))
+        if not model_admin.has_view_or_change_permission(request, job):
+            raise PermissionDenied
+        name = request.GET.get("preset", "")
+        preset = next((preset for preset in job.presets.all() if preset.name == name), None)
+        if name and preset is None:
+            names = ", ".join(preset.name for preset in job.presets.all()) or "none"
+            raise Http404(f"The job has no preset {name!r}; there are: {names}.")
+        checked = check_run(definition_of(job), _fire(preset), _world())
+        return _page(request, "check", job.id, f"Check {job.id}", job=job, check=checked, preset=preset)
 
     def duplicate(request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for the new id first, then copy."""
@@ -90,10 +110,23 @@ def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:
 
     return [
         ("cron-preview/", "cron_preview", cron_preview),
+        ("<path:object_id>/check/", "check", check),
         ("<path:object_id>/duplicate/", "duplicate", duplicate),
         ("<path:object_id>/versions/", "versions", versions),
         ("<path:object_id>/versions/<int:number>/restore/", "restore", restore),
     ]
+
+
+def _fire(preset: Preset | None) -> Overrides:
+    if preset is None:
+        return Overrides()
+    return Overrides(preset.params, preset.op_kwargs, preset.step_enabled, preset.log_level or None)
+
+
+def _world() -> World:
+    connectors = Connector.objects.values_list("name", "kind", "config")
+    places = {name: Place(kind, leads_to(config)) for name, kind, config in connectors}
+    return World(places, calendar_names(), os.environ, settings.NOMAFLOW_JOB_ENV)
 
 
 def _page(request: HttpRequest, name: str, job_id: str, title: str, **context: Any) -> HttpResponse:

@@ -51,11 +51,11 @@ class ParamsWidget(forms.Widget):
         return ""
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
-        """The rows and the text; where a client sends the text alone, that."""
+        """The rows and the text; where a client sends the text alone, or no number of rows, that."""
         count = str(data.get(f"{name}-rows", ""))
-        if not count:
+        if not (count.isascii() and count.isdigit() and len(count) < 9):
             return data.get(name)
-        most = min(int(count), MOST_ROWS) if count.isascii() and count.isdigit() and len(count) < 9 else 0
+        most = min(int(count), MOST_ROWS)
         rows = tuple(_posted(data, f"{name}-{number}-") for number in range(most))
         return Typed(rows, str(data.get(name, "")), str(data.get(f"{name}-seen", "")))
 

@@ -173,6 +173,55 @@ def test_a_secret_can_be_replaced(olga, saved):
     assert unseal(Job.objects.get().params)["api_key"] == "brand-new"
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "stored"),
+    [
+        ("number", "10", 10),
+        ("number", "10.0", 10.0),
+        ("text", "10", "10"),
+        ("yes_no", "true", True),
+        ("table", '{"a": [1, 1.5]}', {"a": [1, 1.5]}),
+        ("text", "2026-01-01", "2026-01-01"),
+    ],
+)
+def test_a_parameter_gets_the_type_that_was_chosen_and_keeps_it(olga, saved, kind, value, stored):
+    values = form(olga, CHANGE) | {"params-2-name": "fresh", "params-2-kind": kind, "params-2-value": value}
+    assert olga.post(CHANGE, values).status_code == 302
+    assert olga.post(CHANGE, form(olga, CHANGE) | {"description": "again"}).status_code == 302
+    kept = Job.objects.get().params
+    assert (kept["fresh"], type(kept["fresh"])) == (stored, type(stored))
+    assert (kept["apps_id"], unseal(kept)["api_key"]) == (10, "k-4711-abc")
+
+
+def test_a_parameter_that_only_changes_its_type_is_saved(olga, saved):
+    olga.post(CHANGE, form(olga, CHANGE) | {"params-0-value": "10.0"})
+    assert type(Job.objects.get().params["apps_id"]) is float
+
+
+def test_a_parameter_is_removed_and_its_secret_replaced(olga, saved):
+    values = form(olga, CHANGE) | {"params-0-gone": "on", "params-1-value": "brand-new"}
+    assert olga.post(CHANGE, values).status_code == 302
+    assert unseal(Job.objects.get().params) == {"api_key": "brand-new"}
+
+
+def test_a_fault_in_a_row_stands_at_the_row(olga, saved):
+    response = olga.post(CHANGE, form(olga, CHANGE) | {"params-0-value": "1,5"})
+    assert "apps_id: found '1,5', expected a number" in errors(response)["params"]
+    assert 'aria-describedby="id_params-0-fault"' in response.content.decode()
+
+
+def test_rows_and_text_can_not_both_be_changed(olga, saved):
+    values = form(olga, CHANGE) | {"params-0-value": "11"}
+    response = olga.post(CHANGE, values | {"params": values["params"] + "\nmore = 1"})
+    assert "Both the rows and the text" in errors(response)["params"]
+
+
+@pytest.mark.parametrize("count", ["-1", "x", "9" * 5000, "\0"])
+def test_a_forged_number_of_rows_loses_nothing(olga, saved, count):
+    assert olga.post(CHANGE, form(olga, CHANGE) | {"params-rows": count}).status_code == 302
+    assert unseal(Job.objects.get().params) == {"apps_id": 10, "api_key": "k-4711-abc"}
+
+
 def test_a_mask_under_another_name_is_not_taken_for_a_secret(olga, saved):
     response = olga.post(CHANGE, form(olga, CHANGE) | {"params": 'other_token = "********"'})
     assert "hidden value" in errors(response)["params"]
@@ -283,6 +332,27 @@ def test_the_preview_says_the_schedule_in_words_with_three_fires_or_what_is_wron
     assert "hour: found 99" in olga.get(url, {"cron": "0 99 * * *", "tz": "UTC"}).json()["fires"][0]
 
 
+def test_the_check_shows_what_would_run_with_a_presets_values_and_runs_nothing(olga, saved):
+    url = "/admin/jobs/job/nightly/check/"
+    page = olga.get(url).content.decode()
+    assert "Nothing wrong found" in page
+    assert "k-4711" not in page
+    assert "left out" in olga.get(url, {"preset": "sandbox"}).content.decode()
+    assert not saved.runs.exists()
+
+
+def test_the_check_names_what_would_fail(olga, saved, reporting):
+    reporting.delete()
+    page = olga.get("/admin/jobs/job/nightly/check/").content.decode()
+    assert "A run would fail" in page
+    assert "load: connector: There is no connector &#x27;reporting&#x27;" in page
+
+
+@pytest.mark.parametrize("preset", ["gone", "\0", "x" * 5000])
+def test_the_check_of_an_unknown_preset_is_not_found(olga, saved, preset):
+    assert olga.get("/admin/jobs/job/nightly/check/", {"preset": preset}).status_code == 404
+
+
 def test_duplicating_asks_for_the_id_first(olga, saved):
     url = "/admin/jobs/job/nightly/duplicate/"
     assert "Id of the copy" in olga.get(url).content.decode()
@@ -355,7 +425,7 @@ def test_who_may_only_look_sees_a_text_without_secrets_and_can_not_save(client, 
     assert viewer.post("/admin/jobs/job/nightly/versions/1/restore/").status_code == 403
 
 
-@pytest.mark.parametrize("page", ["change/", "versions/", "duplicate/", "delete/"])
+@pytest.mark.parametrize("page", ["change/", "check/", "versions/", "duplicate/", "delete/"])
 def test_who_has_no_permission_gets_nowhere(client, saved, page):
     assert staff(client).get(f"/admin/jobs/job/nightly/{page}").status_code in (403, 302)
 
