@@ -115,7 +115,8 @@ class StepRun(models.Model):
 class LogLine(models.Model):
     """One line of a run's log. `seq` counts from 1 without gaps, given by the run's only writer; follow a run by it."""
 
-    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="lines")
+    # No index of its own: `one_line_per_seq` begins with it; beside another PostgreSQL reads the whole run for a piece of it.
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="lines", db_index=False)
     seq = models.PositiveIntegerField()
     at = models.DateTimeField()
     level = models.CharField(max_length=8)
