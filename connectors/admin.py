@@ -1,13 +1,16 @@
 """Connectors in the admin: choose the kind, fill in its fields, test it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
+from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -25,6 +28,20 @@ from nomaflow_site.lib.config import ConfigError
 
 # A Test button is no port scanner.
 TESTS_PER_MINUTE = 20
+CODE = {"rows": 6, "class": "code", "spellcheck": "false"}
+
+
+@dataclass(frozen=True)
+class Use:
+    """One place that names a connector, as a floor above knows it; `url` is empty where the person can't open it."""
+
+    label: str
+    place: str
+    url: str = ""
+
+
+# The uses of each of these connectors, as far as this person may know of them: none is left out, some have no name.
+UsedBy = Callable[[Collection[str], Any], Mapping[str, list[Use]]]
 
 
 class NamedQueryInline(admin.StackedInline):  # type: ignore[type-arg]
@@ -32,6 +49,7 @@ class NamedQueryInline(admin.StackedInline):  # type: ignore[type-arg]
 
     model = NamedQuery
     extra = 0
+    formfield_overrides = {models.TextField: {"widget": forms.Textarea(attrs=CODE)}}
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """As for the connector."""
@@ -58,6 +76,17 @@ class ConnectorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_filter = ("kind",)
     search_fields = ("name", "description")
     change_form_template = "admin/connectors/connector/change_form.html"
+    # Asked before one is deleted; filled by floors above.
+    used_by: list[UsedBy] = []
+
+    @classmethod
+    def contribute(cls, *, used_by: UsedBy) -> None:
+        """Let a higher floor say who uses a connector: one that is used can't be deleted."""
+        cls.used_by = [*cls.used_by, used_by]
+
+    def _uses(self, names: Collection[str], user: Any) -> dict[str, list[Use]]:
+        answers = [ask(names, user) for ask in self.used_by]
+        return {name: [use for answer in answers for use in answer.get(name, [])] for name in names}
 
     # --- pages ----------------------------------------------------------------------------------------------------
 
@@ -81,6 +110,18 @@ class ConnectorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "kinds": kinds().values(),
         }
         return TemplateResponse(request, "admin/connectors/connector/choose_kind.html", context)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        """With who uses it."""
+        obj = kwargs.get("obj")
+        uses = self._uses([obj.name], request.user)[obj.name] if obj else []
+        return super().render_change_form(request, {**context, "uses": uses}, *args, **kwargs)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """A connector that is named anywhere is protected: what names it would fail at its next run."""
+        deletable, counts, perms, protected = super().get_deleted_objects(objs, request)
+        found = self._uses([obj.name for obj in objs], request.user)
+        return deletable, counts, perms, [*protected, *(_line(name, use) for name in found for use in found[name])]
 
     def test_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Test the stored connector and come back with the answer."""
@@ -165,6 +206,11 @@ class ConnectorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     class Media:
         css = {"all": ["nomaflow/connectors.css"]}
+
+
+def _line(name: str, use: Use) -> str:
+    job = format_html('<a href="{}">{}</a>', use.url, use.label) if use.url else use.label
+    return format_html("{}: {}, {}", name, job, use.place) if use.place else format_html("{}: {}", name, job)
 
 
 def leads_to(config: Mapping[str, Any]) -> str:

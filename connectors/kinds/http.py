@@ -233,8 +233,9 @@ class HttpKind(Kind):
             with client.request("GET", stream=True, timeout=min(client.timeout_seconds, TEST_SECONDS)) as answer:
                 elapsed = round((time.monotonic() - started) * 1000)
                 said = f"{answer.status_code} {answer.reason}".strip()
+                server = answer.headers.get("Server", "")[:60]
         finally:
             client.close()
         if answer.status_code in {401, 407} or answer.status_code >= 500:
             raise ConnectorError(f"GET {client.base_url} answered {said} after {elapsed} ms.")
-        return f"GET {client.base_url} answered {said} in {elapsed} ms."
+        return f"GET {client.base_url} answered {said} in {elapsed} ms{f', server {server}' if server else ''}."
