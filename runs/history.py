@@ -13,7 +13,7 @@ from django.http import QueryDict
 from jobs.cron import BadCron, zone_of
 from nomaflow_site.lib.sealing import MASK, mask
 from runs.models import Run
-from runs.states import FINAL, RunState
+from runs.states import ACTIVE, FINAL, RunState
 
 TRIGGERS = {"cron": "a schedule", "user": "a person", "api": "the API", "cli": "the shell"}
 PERSON = "user:"
@@ -59,6 +59,17 @@ class Filters:
     def has_rarer(self) -> bool:
         """Whether one of those that a form may fold away is set, or something is wrong."""
         return bool(self.tag or self.trigger or self.user or self.since or self.until or self.faults)
+
+    @property
+    def ended_only(self) -> bool:
+        """Whether only runs that are over are asked for."""
+        return bool(self.states) and all(state in FINAL for state in self.states)
+
+    @property
+    def is_rare(self) -> bool:
+        """Whether state, trigger or person leave few of many runs."""
+        active_only = bool(self.states) and all(state in ACTIVE for state in self.states)
+        return bool(self.user or self.trigger not in ("", "cron") or active_only)
 
     @property
     def job_beginning(self) -> str | None:
@@ -107,9 +118,6 @@ class Filters:
             runs = runs.filter(job=self.job)
         if self.states:
             runs = runs.filter(state__in=self.states)
-            if all(state in FINAL for state in self.states):
-                # Says nothing new, but lets a database use the index of each job's finished runs.
-                runs = runs.filter(finished_at__isnull=False)
         if self.user:
             runs = runs.filter(requested_by=self.user, requested_by__gt="")
         runs = self._by_trigger(runs)

@@ -65,7 +65,12 @@ class Run(models.Model):
             models.Index(fields=["lease_until"], name="run_running_lease", condition=Q(state="RUNNING")),
             models.Index(F("job"), F("id").desc(), name="run_job_newest"),
             models.Index(fields=["state", "-id"], name="run_state_newest"),
+            models.Index(fields=["created_at"], name="run_created"),
             models.Index(fields=["finished_at"], name="run_finished"),
+            models.Index(fields=["triggered_by", "-id"], name="run_trigger_newest"),
+            # Whoever asked for it: of most runs nobody did.
+            models.Index(fields=["-id"], name="run_by_people", condition=Q(triggered_by__startswith="user:")),
+            models.Index(fields=["requested_by", "-id"], name="run_asked_newest", condition=Q(requested_by__gt="")),
             # Each job's last success and last failure, however many runs came after: retention keeps them.
             models.Index(
                 F("job"), F("state"), F("id").desc(), name="run_job_last", condition=Q(finished_at__isnull=False)

@@ -5,8 +5,9 @@ asked for ran long ago it would read all of it. So the newest runs are looked th
 which an index holds in order.
 """
 
+import datetime
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -23,118 +24,149 @@ from runs.visibility import sees_all_runs
 
 NEAR = 20_000
 # How many runs a search in parameters reads for one page, and how many of those that may match are looked at closely.
-LOOK_BACK = 20_000
+LOOK_BACK = 10_000
 MOST_CANDIDATES = 500
-# Among the runs of several jobs it reads at most this much of the table.
-FARTHEST = 100_000
+# Among the runs of several jobs it goes at most so far for them.
+FARTHEST = 50_000
 
 
 @dataclass(frozen=True)
 class Page:
     """Runs, newest first. `older` and `newer`: what to ask `before` and `after` for the pages beside it; None at an end.
 
-    `searched_to`: the run at which a search in parameters stopped, before the end; `older` goes on from there.
+    `searched_to`: when the oldest run was created that a search in parameters came to; None where it came to the end.
     """
 
     runs: Sequence[Run]
     older: int | None = None
     newer: int | None = None
-    searched_to: Run | None = None
+    searched_to: datetime.datetime | None = None
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Runs to choose from; only those of `jobs` unless it's None. Its methods keep to the order of primary keys."""
+    """Runs to choose from: with primary keys under `top`, and of `jobs`, unless these are None.
+
+    `rare`: the other filters leave so few that an index of theirs is the shorter way.
+    """
 
     runs: QuerySet[Run]
-    jobs: Sequence[str] | None
+    jobs: Sequence[str] | None = None
+    rare: bool = False
+    top: int | None = None
 
-    def older_than(self, pk: int | None) -> "Scope":
-        """Those before it; all for None."""
-        return self if pk is None else Scope(self.runs.filter(pk__lt=pk), self.jobs)
+    def under(self, pk: int | None) -> "Scope":
+        """Those older than it as well; no bound for None."""
+        lower = pk is not None and (self.top is None or pk < self.top)
+        return replace(self, top=pk) if lower else self
 
-    def first(self, most: int, *, start: int | None, upwards: bool = False) -> list[Run]:
-        """The newest, or with `upwards` the oldest; `start`: where the look begins, None for the newest run."""
-        order = "pk" if upwards else "-pk"
-        if self.jobs is None or connection.vendor != "postgresql":
-            return list(self.all().defer(*HEAVY).order_by(order)[:most])
-        near = self.all().filter(**_near(start, upwards)).defer(*HEAVY).order_by(order)
-        found = list(near[:most])
-        return found if len(found) == most else self._job_by_job(most, order)
+    @property
+    def by_job(self) -> bool:
+        """Whether going job by job beats one query."""
+        return self.jobs is not None and not self.rare and connection.vendor == "postgresql"
+
+    @property
+    def start(self) -> int:
+        """Where a look back begins: under this key."""
+        return self.top or (Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
 
     def all(self) -> QuerySet[Run]:
-        """As a plain query."""
-        return self.runs if self.jobs is None else self.runs.filter(job__in=self.jobs)
+        """As a plain query, newest first."""
+        runs = self._bounded()
+        return (runs if self.jobs is None else runs.filter(job__in=self.jobs)).order_by("-pk")
+
+    def newest(self, most: int) -> list[Run]:
+        """The newest of them."""
+        return self._first(most, "-pk", Q(pk__gte=self.start - NEAR) if self.by_job else Q())
+
+    def oldest_after(self, pk: int, most: int) -> list[Run]:
+        """The oldest that are newer than that one, oldest first."""
+        newer = replace(self, runs=self.runs.filter(pk__gt=pk))
+        return newer._first(most, "pk", Q(pk__lte=pk + NEAR))
+
+    def _first(self, most: int, order: str, near: Q) -> list[Run]:
+        if not self.by_job:
+            return list(self.all().defer(*HEAVY).order_by(order)[:most])
+        found = list(self.all().filter(near).defer(*HEAVY).order_by(order)[:most])
+        return found if len(found) == most else self._job_by_job(most, order)
 
     def _job_by_job(self, most: int, order: str) -> list[Run]:
-        each = self.runs.filter(job=OuterRef("pk")).order_by(order).values("pk")[:most]
+        each = self._bounded().filter(job=OuterRef("pk")).order_by(order).values("pk")[:most]
         lists = Job.objects.filter(pk__in=self.jobs or ()).values_list(ArraySubquery(each), flat=True)
         pks = sorted((pk for pks in lists for pk in pks), reverse=order == "-pk")[:most]
         return list(Run.objects.filter(pk__in=pks).defer(*HEAVY).order_by(order))
 
+    def _bounded(self) -> QuerySet[Run]:
+        return self.runs if self.top is None else self.runs.filter(pk__lt=self.top)
+
 
 def page_of(user: Any, filters: Filters, size: int, *, before: int | None = None, after: int | None = None) -> Page:
     """The newest runs that the person sees and the filters leave: those older than `before`, or next newer than `after`."""
-    scope = _scope(user, filters)
+    scope = _scope(user, filters).under(before)
     if filters.text:
-        return _with_text(scope, filters.text, size, before)
+        return _with_text(scope, filters.text, size)
     if after is None:
-        found = scope.older_than(before).first(size + 1, start=before)
+        found = scope.newest(size + 1)
         shown = found[:size]
         older = shown[-1].pk if len(found) > size else None
         return Page(shown, older, shown[0].pk if shown and before is not None else None)
-    found = Scope(scope.runs.filter(pk__gt=after), scope.jobs).first(size + 1, start=after, upwards=True)
+    found = scope.oldest_after(after, size + 1)
     shown = found[:size][::-1]
     return Page(shown, shown[-1].pk if shown else after + 1, shown[0].pk if len(found) > size else None)
 
 
 def _scope(user: Any, filters: Filters) -> Scope:
-    runs = _within_time(filters.applied(Run.objects.all()), filters)
-    all_seen = sees_all_runs(user)
-    if all_seen and not filters.tag and filters.job_beginning is None:
-        return Scope(runs, None)
+    bottom, top = _keys(filters)
+    runs = filters.applied(Run.objects.all())
+    runs = runs.filter(pk__gt=bottom) if bottom else runs
+    one_job = bool(filters.job) and filters.job_beginning is None
+    jobs = None if sees_all_runs(user) and (one_job or not filters.job) and not filters.tag else _jobs(user, filters)
+    if filters.ended_only and (jobs is not None or one_job):
+        # Says nothing new, but lets the database use the index of each job's finished runs.
+        runs = runs.filter(finished_at__isnull=False)
+    if jobs is not None and not jobs:
+        return Scope(runs.none())
+    # The filters name the one job already.
+    return Scope(runs, None if one_job else jobs, filters.is_rare, top)
+
+
+def _jobs(user: Any, filters: Filters) -> list[str]:
+    """The jobs that the person sees and that the filters mean."""
     seen = visible_jobs(user)
-    if filters.job:
-        seen = seen.filter(
-            **{"pk": filters.job} if filters.job_beginning is None else {"pk__startswith": filters.job_beginning}
-        )
+    if filters.job_beginning is not None:
+        seen = seen.filter(pk__startswith=filters.job_beginning)
+    elif filters.job:
+        seen = seen.filter(pk=filters.job)
     # JSON is searched as text by one database and as a value by the other: the tags of all jobs are few, and read here.
-    chosen = [pk for pk, tags in seen.values_list("pk", "tags") if not filters.tag or filters.tag in tags]
-    return Scope(runs, None) if chosen == [filters.job] else Scope(runs if chosen else runs.none(), chosen)
+    return [pk for pk, tags in seen.values_list("pk", "tags") if not filters.tag or filters.tag in tags]
 
 
-def _within_time(runs: QuerySet[Run], filters: Filters) -> QuerySet[Run]:
-    """With bounds of the primary key for those of the time, as the two grow together: pages are in the key's order."""
+def _keys(filters: Filters) -> tuple[int, int | None]:
+    """Between which primary keys the filters' times lie, as the two grow together: pages are in the order of the keys."""
     by_time = Run.objects.order_by("created_at").values_list("pk", flat=True)
+    bottom, top = None, None
     if filters.created_from:
-        earlier = by_time.filter(created_at__lt=filters.created_from - CLOCKS_APART).last()
-        runs = runs.filter(pk__gt=earlier or 0)
+        bottom = by_time.filter(created_at__lt=filters.created_from - CLOCKS_APART).last()
     if filters.created_before:
-        later = by_time.filter(created_at__gte=filters.created_before + CLOCKS_APART).first()
-        runs = runs.filter(pk__lt=later) if later else runs
-    return runs
+        top = by_time.filter(created_at__gte=filters.created_before + CLOCKS_APART).first()
+    return bottom or 0, top
 
 
-def _near(start: int | None, upwards: bool) -> dict[str, int]:
-    if upwards:
-        return {"pk__lte": (start or 0) + NEAR}
-    newest = start or Run.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
-    return {"pk__gte": newest - NEAR}
-
-
-def _with_text(scope: Scope, text: str, size: int, before: int | None) -> Page:
+def _with_text(scope: Scope, text: str, size: int) -> Page:
     """Matches among the next `LOOK_BACK` runs. No index helps here, so each page reads that many and says how far it came."""
-    runs = scope.older_than(before).all().order_by("-pk")
-    if scope.jobs is not None:
-        runs = runs.filter(pk__gte=_near(before, upwards=False)["pk__gte"] - FARTHEST + NEAR)
-    floor = runs.defer(*HEAVY)[LOOK_BACK - 1 : LOOK_BACK].first()
-    within = runs.filter(pk__gte=floor.pk) if floor else runs
-    candidates = list(_may_mention(within, text).defer("snapshot")[:MOST_CANDIDATES])
+    runs = scope.all()
+    bottom = 0
+    if scope.jobs is not None and not scope.rare:
+        bottom = max(scope.start - FARTHEST, 0)
+        runs = runs.filter(pk__gte=bottom)
+    floor = runs.values_list("pk", flat=True)[LOOK_BACK - 1 : LOOK_BACK].first() or bottom
+    candidates = list(_may_mention(runs.filter(pk__gte=floor), text).defer("snapshot")[:MOST_CANDIDATES])
     found = [run for run in candidates if mentions(run, text)]
     if len(found) > size:
         return Page(found[:size], found[size - 1].pk)
-    end = candidates[-1] if len(candidates) == MOST_CANDIDATES else floor
-    return Page(found, end.pk if end else None, searched_to=end)
+    end = candidates[-1].pk if len(candidates) == MOST_CANDIDATES else floor
+    came_to = Run.objects.filter(pk__gte=end).order_by("pk").values_list("created_at", flat=True)
+    return Page(found, end or None, searched_to=came_to.first() if end else None)
 
 
 def _may_mention(runs: QuerySet[Run], text: str) -> QuerySet[Run]:

@@ -24,36 +24,10 @@ from runs.states import RunState
 from runs.timeline import differences, first_error, last_good_run, timeline_of
 from runs.views.finding import run_or_404
 from runs.views.log import log_context
-from runs.visibility import job_of, may_cancel_run, visible_runs
+from runs.visibility import job_of, may_cancel_run
 
-RUNS_ON_A_PAGE = 50
 # Runs that a run started, and runs that repeat it: the first of them.
 MOST_RELATED = 20
-
-
-@login_required
-@require_GET
-def run_list(request: HttpRequest) -> HttpResponse:
-    """The newest runs, by job and state if asked; older ones page by page."""
-    job, state, before = (request.GET.get(name, "") for name in ("job", "state", "before"))
-    runs = visible_runs(request.user).defer(*HEAVY).order_by("-pk")
-    if job:
-        runs = runs.none() if "\0" in job else runs.filter(job_id=job)
-    if state in RunState.values:
-        runs = runs.filter(state=state)
-    if (last := _number(before)) is not None:
-        runs = runs.filter(pk__lt=last)
-    found = list(runs[: RUNS_ON_A_PAGE + 1])
-    context = {
-        "section": "runs",
-        "runs": found[:RUNS_ON_A_PAGE],
-        "older": found[RUNS_ON_A_PAGE - 1].pk if len(found) > RUNS_ON_A_PAGE else None,
-        "before": before,
-        "job": job,
-        "state": state,
-        "states": RunState.choices,
-    }
-    return render(request, "runs/list.html", context)
 
 
 @login_required
