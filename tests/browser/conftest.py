@@ -19,6 +19,9 @@ QUIET = [
     "--disable-component-update",
 ]
 PHONE = {"width": 390, "height": 844}
+DESKTOP = {"width": 1280, "height": 900}
+TELL_VIOLATIONS = """document.addEventListener("securitypolicyviolation",
+  (event) => console.error("Content Security Policy: " + event.violatedDirective + " " + event.blockedURI));"""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def sign_in(web: Web, chromium: Any, name: str) -> Any:
 
 @pytest.fixture
 def visit(web: Web, chromium: Any, session: Any) -> Iterator[Callable[..., Any]]:
-    """Opens a page as Rui. Fails the test when a script fails, the policy is violated or another host is asked."""
+    """Opens a page as Rui. The test fails on a console error, a script's fault, a violated policy, a request to another host."""
     faults: list[str] = []
     with contextlib.ExitStack() as contexts:
 
@@ -74,14 +77,25 @@ def visit(web: Web, chromium: Any, session: Any) -> Iterator[Callable[..., Any]]
             context = chromium.new_context(base_url=web.url, **{"storage_state": session, **options})
             contexts.callback(context.close)
             page = context.new_page()
+            page.add_init_script(TELL_VIOLATIONS)
             page.on("pageerror", lambda error: faults.append(str(error)))
-            page.on("console", lambda line: faults.append(line.text) if "Content Security" in line.text else None)
+            page.on("console", lambda line: faults.append(line.text) if _is_fault(line) else None)
             page.on("request", lambda asked: None if _is_own(asked.url, web) else faults.append(asked.url))
             page.goto(path)
             return page
 
         yield opened
     assert not faults
+
+
+def _is_fault(line: Any) -> bool:
+    # A refused form and a page that isn't there are answers; what a script or the policy says is a fault.
+    return line.type == "error" and "the server responded with a status of 4" not in line.text and not _away(line.text)
+
+
+def _away(text: str) -> bool:
+    """Whether it only tells that the server was stopped by the test."""
+    return "net::ERR_" in text
 
 
 def _is_own(url: str, web: Web) -> bool:

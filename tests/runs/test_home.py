@@ -103,5 +103,5 @@ def test_somebody_without_any_permission_does_not_see_the_menu(client: Client) -
     cast.job()
     client.force_login(cast.user("nobody"))
     text = page(client)
-    assert "operate-heading" not in text
+    assert 'class="operate"' not in text
     assert "Nothing runs at the moment" in text

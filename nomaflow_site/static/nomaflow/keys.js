@@ -1,4 +1,6 @@
 // `/` goes to the search, `?` lists the keys, `g` and a letter goes to a page.
+// What "/" looks for, the page's own search first.
+const SEARCHES = ["#content [data-search]", "#content input[type=search]", "#searchbar", "#nav-filter"];
 let going = false;
 
 // The menu's entries by their first letter.
@@ -21,7 +23,7 @@ addEventListener("keydown", (event) => {
   } else if (event.key === "?") {
     document.getElementById("keys")?.showModal();
   } else if (event.key === "/") {
-    const search = document.querySelector("#content [data-search], #content input[type=search], #searchbar, #nav-filter");
+    const search = SEARCHES.map((search) => document.querySelector(search)).find(Boolean);
     if (search) {
       event.preventDefault();
       search.focus();
