@@ -1,6 +1,6 @@
 """The job's page in the admin. Floors above add to it through `JobAdmin.contribute`."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from adminsortable2.admin import SortableAdminBase, SortableStackedInline
@@ -82,7 +82,7 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
 
     form = JobForm
     inlines = [StepInline, PresetInline]
-    list_display = ["id", "enabled", "schedule", "timezone", "tag_list", "step_count", "version"]
+    list_display = ["id", "enabled", "when", "tag_list", "step_count", "version"]
     list_filter = ["enabled", "log_level"]
     search_fields = ["id", "description", "tags"]
     actions = ["export_selected", "switch_on", "switch_off"]
@@ -92,6 +92,7 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
         ("Versions", "admin:jobs_job_versions"),
         ("Duplicate", "admin:jobs_job_duplicate"),
     ]
+    annotations: dict[str, Any] = {}
     fieldsets = [
         (None, {"fields": ["id", "description", ("tags", "enabled"), "seen_version"]}),
         ("Schedule", {"fields": [("schedule", "timezone"), "next_fires"]}),
@@ -129,22 +130,31 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
         *,
         inlines: Iterable[type[Any]] = (),
         actions: Iterable[Callable[..., Any]] = (),
+        annotations: Mapping[str, Any] | None = None,
         columns: Iterable[Callable[[Job], Any]] = (),
         links: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Let a higher floor add inlines, actions and columns, and links to pages about one job (label, URL name)."""
+        """Let a higher floor add inlines, actions and columns, what the columns read of every row (annotations of the
+        query), and links to pages about one job (label, URL name), which come first.
+        """
+        cls.annotations = {**cls.annotations, **(annotations or {})}
         cls.inlines = [*cls.inlines, *inlines]
         cls.actions = [*cls.actions, *actions]
         cls.list_display = [*cls.list_display, *columns]
-        cls.links = [*cls.links, *links]
+        cls.links = [*links, *cls.links]
 
     # What is shown
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        """Jobs with their number of steps."""
+        """Jobs with their number of steps, and what higher floors want to know of each."""
         steps = Prefetch("steps", Step.objects.order_by("position", "pk"))
-        jobs: QuerySet[Job] = super().get_queryset(request).annotate(count_of_steps=Count("steps"))
+        jobs: QuerySet[Job] = super().get_queryset(request).annotate(count_of_steps=Count("steps"), **self.annotations)
         return jobs.prefetch_related(steps, "presets")
+
+    @admin.display(description="schedule", ordering="schedule")
+    def when(self, job: Job) -> str:
+        """The schedule as it's written, and its zone."""
+        return format_html("<code>{}</code> {}", job.schedule, job.timezone) if job.schedule else "by hand"
 
     @admin.display(description="tags")
     def tag_list(self, job: Job) -> str:

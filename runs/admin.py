@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 
 from jobs.admin import JobAdmin
@@ -13,6 +14,7 @@ from jobs.permissions import may_cancel, may_run, visible_jobs
 from runs.catalogue import HEAVY
 from runs.control import request_cancel
 from runs.models import Fire, Run, WorkerNode
+from runs.templatetags.nomaflow import ICONS
 from runs.trigger import InvalidTrigger, RunInFlight, trigger_run
 from runs.visibility import visible_fires
 
@@ -34,14 +36,34 @@ def run_now(model_admin: JobAdmin, request: HttpRequest, jobs: QuerySet[Job]) ->
             model_admin.message_user(request, link, messages.SUCCESS)
 
 
+NEWEST = Run.objects.filter(job_id=OuterRef("pk")).order_by("-pk")
+
+
 @admin.display(description="last run")
-def last_run(job: Job) -> str:
+def last_run(job: Any) -> str:
     """The newest run's state, linked to its page."""
-    run = job.runs.order_by("-pk").only("run_id", "state", "job_id").first()
-    return format_html('<a href="{}">{}</a>', run.get_absolute_url(), run.state) if run else "-"
+    if not job.last_run_id:
+        return "–"
+    url, state = reverse("runs:run", args=[job.last_run_id]), job.last_run_state
+    icon = format_html('<span aria-hidden="true">{}</span>', ICONS.get(state, ""))
+    return format_html('<a href="{}" class="badge {}">{} {}</a>', url, state.lower(), icon, state)
 
 
-JobAdmin.contribute(actions=[run_now], columns=[last_run])
+@admin.display(description="page")
+def page(job: Job) -> str:
+    """A link to the operator's page of the job."""
+    return format_html('<a href="{}">Open<span class="unseen"> {}</span></a>', reverse("runs:job", args=[job.pk]), job)
+
+
+JobAdmin.contribute(
+    actions=[run_now],
+    annotations={
+        "last_run_id": Subquery(NEWEST.values("run_id")[:1]),
+        "last_run_state": Subquery(NEWEST.values("state")[:1]),
+    },
+    columns=[last_run, page],
+    links=[("Open", "runs:job"), ("Run now", "runs:run-now")],
+)
 
 
 class _History(admin.ModelAdmin):  # type: ignore[type-arg]
