@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The demo and `up` share one folder: NOMAFLOW_HOME, or var here.
 
-.PHONY: help demo up setup test check lint types migrations bench bench-cron clean
+.PHONY: help demo up setup test check lint types migrations bench bench-cron bench-pages bench-tails screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-12s %s\n", $$1, $$2}'
@@ -63,6 +63,18 @@ bench: setup  ## overhead per step and lateness of schedules, as ratios to the p
 
 bench-cron: $(VENV)/test.stamp  ## a week of a thousand schedules, folded, next to listing every fire with cronsim
 	@$(BIN)/python bench/cron.py
+
+bench-pages: $(VENV)/test.stamp  ## server time of every page with a thousand jobs and a million runs in a private PostgreSQL
+	@$(BIN)/python bench/pages.py
+
+bench-tails: $(VENV)/test.stamp  ## the way of a log line to the browser, with a hundred logs open
+	@$(BIN)/python bench/tails.py
+
+screenshots: $(VENV)/test.stamp  ## take the pictures of docs/screenshots anew (needs Chromium)
+	@$(BIN)/python docs/screenshots/take.py
+
+bench-pages: setup  ## every page with a thousand jobs and a million runs; KEEP=FOLDER keeps the 10 GB history for the next time
+	@$(BIN)/python -W ignore bench/pages.py $(if $(KEEP),--keep $(KEEP)) $(BENCH_ARGS)
 
 clean:  ## remove the virtual environment and embedded data
 	rm -rf $(VENV) var

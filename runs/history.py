@@ -93,7 +93,7 @@ class Filters:
 
     def query(self, **more: object) -> str:
         """The query string, with `more` behind it."""
-        return urlencode([*self.pairs(), *((name, str(value)) for name, value in more.items())])
+        return urlencode([*self.pairs(), *((name, str(value)) for name, value in more.items())], safe="*")
 
     def chips(self) -> list[Chip]:
         """Each filter in words, with the way to the list without it."""

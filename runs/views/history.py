@@ -2,7 +2,7 @@
 
 import datetime
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from jobs.permissions import visible_jobs
 from runs.bulk import allowed_jobs, cancel_runs, replay_runs
-from runs.history import TRIGGERS, Filters, read_filters
+from runs.history import ANY_END, TRIGGERS, Filters, read_filters
 from runs.models import Run
 from runs.progress import Progress, last_attempts, progress_of
 from runs.search import LOOK_BACK, Page, page_of
@@ -81,6 +81,7 @@ def _addresses(filters: Filters, page: Page, *, paged: bool) -> dict[str, str]:
         "newer": f"?{filters.query(after=page.newer)}" if page.newer else "",
         "older": f"?{filters.query(before=page.older)}" if page.older else "",
         "csv": f"?{filters.query(format='csv')}",
+        "beginning": f"?{replace(filters, job=filters.job + ANY_END).query()}",
     }
 
 

@@ -224,6 +224,13 @@ def test_other_odd_addresses_count_as_none(client: Client, olga: Any, nightly: A
     assert shown(client, query) == [run.run_id]
 
 
+def test_the_beginning_of_an_id_leads_to_all_that_begin_so(client: Client, olga: Any, nightly: Any) -> None:
+    run = cast.run(nightly)
+    answer = client.get("/runs/?job=night&state=RUNNING")
+    assert "Runs of every job that begins with night" in answer.content.decode()
+    assert shown(client, answer.context["addresses"]["beginning"][1:]) == [run.run_id]
+
+
 # Paging
 
 
@@ -414,3 +421,16 @@ def test_looking_at_what_is_asked_for_takes_the_same_queries_however_many(
         return len(captured)
 
     assert taken(runs) == taken(runs[:2])
+
+
+# The admin's lists
+
+
+@pytest.mark.parametrize("model", ["run", "fire"])
+def test_the_admin_finds_by_the_id_of_a_job(client: Client, olga: Any, nightly: Any, model: str) -> None:
+    run = cast.run(nightly)
+    cast.run(cast.job("other"))
+    answer = client.get(f"/admin/runs/{model}/?q=nightly")
+    assert answer.status_code == 200
+    if model == "run":
+        assert list(answer.context["cl"].result_list) == [run]
