@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from jobs.freezing import active_freezes
 from jobs.models import Freeze, FreezeScope
 from jobs.permissions import visible_jobs
+from jobs.words import duration
 from nomaflow_site.lib.sealing import mask
 from runs import log_text
 from runs.catchup import open_misses
@@ -192,6 +193,12 @@ def minus(number: float, other: float) -> float:
 def alive(age: float | None) -> bool:
     """Whether a process that was last heard of so many seconds ago counts as alive."""
     return age is not None and age < ALIVE_SECONDS
+
+
+@register.filter
+def short(number: float) -> str:
+    """A round length of time for the scale of a chart: `30 min`, `0.5 s`."""
+    return duration(int(number)) if number == int(number) else seconds_in_words(number)
 
 
 @register.filter
