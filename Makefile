@@ -64,16 +64,13 @@ bench: setup  ## overhead per step and lateness of schedules, as ratios to the p
 bench-cron: $(VENV)/test.stamp  ## a week of a thousand schedules, folded, next to listing every fire with cronsim
 	@$(BIN)/python bench/cron.py
 
-bench-pages: $(VENV)/test.stamp  ## server time of every page with a thousand jobs and a million runs in a private PostgreSQL
-	@$(BIN)/python bench/pages.py
-
 bench-tails: $(VENV)/test.stamp  ## the way of a log line to the browser, with a hundred logs open
 	@$(BIN)/python bench/tails.py
 
 screenshots: $(VENV)/test.stamp  ## take the pictures of docs/screenshots anew (needs Chromium)
 	@$(BIN)/python docs/screenshots/take.py
 
-bench-pages: setup  ## every page with a thousand jobs and a million runs; KEEP=FOLDER keeps the 10 GB history for the next time
+bench-pages: setup  ## every page with a thousand jobs and a million runs in PostgreSQL; KEEP=FOLDER keeps these 10 GB
 	@$(BIN)/python -W ignore bench/pages.py $(if $(KEEP),--keep $(KEEP)) $(BENCH_ARGS)
 
 clean:  ## remove the virtual environment and embedded data
