@@ -90,7 +90,6 @@ class RunAdmin(_History):
     list_filter = ["state", "log_level"]
     # Whole ids only: an index finds them among a million.
     search_fields = ["run_id__exact", "job_id__exact"]
-    search_help_text = "The id of a run or of a job."
     actions = ["cancel"]
     list_display_links = None
     show_full_result_count = False
@@ -141,7 +140,6 @@ class FireAdmin(_History):
     list_filter = ["outcome", "cause"]
     show_full_result_count = False
     search_fields = ["job_id__exact"]
-    search_help_text = "The id of a job."
     list_select_related = ["run"]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
