@@ -175,3 +175,24 @@ def test_a_card_renews_itself_and_keeps_its_tick(visit: Callable[..., Any], olga
     page.wait_for_selector("#job-frequent .badge.failed", timeout=30000)
     assert page.is_checked("[name=job][value=frequent]")
     assert page.evaluate("window.kept")
+
+
+def test_a_second_click_starts_nothing_twice(visit: Callable[..., Any], olga: Any, web: Web) -> None:
+    web.python("Job.objects.filter(pk='clash').update(overlap='allow')")
+    page = visit("/jobs/?q=clash", storage_state=olga)
+    page.evaluate("""() => {
+        const button = document.querySelector("#job-clash form[action$='/run/'] button");
+        button.click();
+        button.click();
+    }""")
+    page.wait_for_url("**/runs/run_*/")
+    assert web.python("print(Run.objects.filter(job='clash').count())") == 1
+
+
+def test_no_answer_is_said_and_nothing_is_sent_again(visit: Callable[..., Any], olga: Any, web: Web) -> None:
+    page = visit("/jobs/refresh/", storage_state=olga)
+    page.click("text=Run now")
+    page.wait_for_selector("dialog[open] [name='params.apps_id']")
+    page.route("**/jobs/refresh/run/", lambda route: route.abort())
+    page.click("dialog button:has-text('Run now')")
+    page.wait_for_selector("dialog[open] .refusal >> text=No answer from the server")

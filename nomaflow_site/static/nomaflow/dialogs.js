@@ -37,8 +37,13 @@ function send(event) {
   event.preventDefault();
   const form = event.target;
   event.submitter?.setAttribute("aria-busy", "true");
-  // Without an answer the browser's own way of sending shows what is wrong.
-  get(form.action, { method: "POST", body: new FormData(form, event.submitter) }).catch(() => form.submit());
+  get(form.action, { method: "POST", body: new FormData(form, event.submitter) }).catch(() => {
+    // It may have arrived all the same: sending it again by itself could start a second run.
+    const text = "No answer from the server. Look whether the run has started before you try again.";
+    form.prepend(Object.assign(document.createElement("p"), { className: "refusal", role: "alert", textContent: text }));
+    event.submitter?.removeAttribute("aria-busy");
+    delete form.dataset.sent;
+  });
 }
 
 function reload(form, name) {
