@@ -89,7 +89,7 @@ class RunAdmin(_History):
     list_display = ["page", "job_id", "state", "triggered_by", "requested_by", "created_at", "finished_at", "reason"]
     list_filter = ["state", "log_level"]
     # Whole ids only: an index finds them among a million.
-    search_fields = ["run_id__exact", "job_id__exact"]
+    search_fields = ["run_id__exact", "job__id__exact"]
     actions = ["cancel"]
     list_display_links = None
     show_full_result_count = False
@@ -139,7 +139,7 @@ class FireAdmin(_History):
     list_display = ["scheduled_at", "job_id", "preset", "outcome", "cause", "reason", "run", "settled_by"]
     list_filter = ["outcome", "cause"]
     show_full_result_count = False
-    search_fields = ["job_id__exact"]
+    search_fields = ["job__id__exact"]
     list_select_related = ["run"]
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

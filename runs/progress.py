@@ -22,7 +22,7 @@ class Progress:
 
 def last_attempts(runs: Sequence[Run]) -> dict[int, list[StepRun]]:
     """By run the last attempt of each of its steps, in order; without what they printed and returned."""
-    rows = StepRun.objects.filter(run__in=[run.pk for run in runs]).order_by("run", "number", "attempt")
+    rows = StepRun.objects.filter(run__in=[run.pk for run in runs]).order_by("run_id", "number", "attempt")
     found: dict[int, dict[int, StepRun]] = {}
     for row in rows.only("run_id", "number", "attempt", "name", "state", "reason", "started_at", "finished_at"):
         found.setdefault(row.run_id, {})[row.number] = row

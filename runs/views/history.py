@@ -25,7 +25,7 @@ from runs.states import ACTIVE, RunState
 from runs.visibility import visible_runs
 
 RUNS_ON_A_PAGE = 50
-RUNS_IN_A_PIECE = 1000
+RUNS_IN_A_PIECE = 500
 # More than a page shows, and little enough to act upon while somebody waits.
 MOST_AT_ONCE = 100
 
