@@ -3,7 +3,7 @@
 import datetime
 import heapq
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,7 +26,7 @@ LISTED = datetime.timedelta(days=30)
 class Expected:
     """One fire to come, or `count` of a dense schedule up to `until`. `preset` is empty for the job's own schedule.
 
-    `frozen` says which freeze holds it; empty where none does.
+    `frozen` says which freeze holds it; empty where none does. `off`: its schedule is switched off, so it won't fire.
     """
 
     scheduled_at: datetime.datetime
@@ -35,6 +35,7 @@ class Expected:
     count: int = 1
     until: datetime.datetime | None = None
     frozen: str = ""
+    off: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,33 @@ class _Source:
     job_id: str
     preset: str
     timetable: Timetable
+    off: bool = False
+
+    @property
+    def is_dense(self) -> bool:
+        return any(band.dense for band in self.timetable.cron.fields.bands)
 
 
-def expected_fires(jobs: QuerySet[Job], start: datetime.datetime, end: datetime.datetime, limit: int) -> list[Expected]:
+def expected_fires(
+    jobs: QuerySet[Job],
+    start: datetime.datetime,
+    end: datetime.datetime,
+    limit: int,
+    *,
+    off: bool = False,
+    cuts: Collection[datetime.datetime] = (),
+) -> list[Expected]:
     """The fires of `jobs` and their presets after `start` up to `end`, earliest first, at most `limit`.
 
     Frozen ones are among them, those that a calendar excludes are not. A schedule that can't be read has none.
+    `off`: those of schedules that are switched off too. `cuts`: no stretch of a dense schedule goes on past one of these.
     """
     frozen = frozen_by(freezes_between(start, end), jobs)
-    found = (fire for source in _sources(jobs) for fire in _fires(source, frozen.of(source.job_id), start, end))
+    found = (
+        fire
+        for source in _sources(jobs, off)
+        for fire in _fires(source, frozen.of(source.job_id), start, end, cuts if source.is_dense else ())
+    )
     return heapq.nsmallest(limit, found, key=_place)
 
 
@@ -83,12 +102,14 @@ def _place(fire: Expected) -> tuple[datetime.datetime, str, str]:
     return fire.scheduled_at, fire.job_id, fire.preset
 
 
-def _sources(jobs: QuerySet[Job]) -> Iterator[_Source]:
+def _sources(jobs: QuerySet[Job], off: bool = False) -> Iterator[_Source]:
     calendars = load_days()
-    presets = Preset.objects.filter(job__in=jobs.order_by().values("pk"), enabled=True)
-    fields = ("schedule", "timezone", "include_calendar_id", "exclude_calendar_id", "on_excluded")
+    presets = Preset.objects.filter(job__in=jobs.order_by().values("pk"))
+    if not off:
+        jobs, presets = jobs.filter(enabled=True), presets.filter(enabled=True)
+    fields = ("schedule", "timezone", "include_calendar_id", "exclude_calendar_id", "on_excluded", "enabled")
     rows: Iterable[tuple[Scheduled, str, str]] = [
-        *((job, job.id, "") for job in jobs.filter(enabled=True).exclude(schedule="").only("id", *fields)),
+        *((job, job.id, "") for job in jobs.exclude(schedule="").only("id", *fields)),
         *(
             (preset, preset.job_id, preset.name)
             for preset in presets.exclude(schedule="").only("job_id", "name", *fields)
@@ -96,16 +117,21 @@ def _sources(jobs: QuerySet[Job]) -> Iterator[_Source]:
     ]
     for row, job_id, preset in rows:
         try:
-            yield _Source(job_id, preset, timetable_of(row, calendars))
+            yield _Source(job_id, preset, timetable_of(row, calendars), not row.enabled)
         except BadCron as error:
             log.warning("the schedule of %s can't be used: %s", " / ".join(filter(None, (job_id, preset))), error)
 
 
 def _fires(
-    source: _Source, freezes: list[Freeze], start: datetime.datetime, end: datetime.datetime
+    source: _Source,
+    freezes: list[Freeze],
+    start: datetime.datetime,
+    end: datetime.datetime,
+    wanted_cuts: Collection[datetime.datetime] = (),
 ) -> Iterator[Expected]:
-    """The source's fires, stretches cut where a freeze begins or ends."""
-    edges = {moment - TICK for freeze in freezes for moment in (freeze.starts_at, freeze.ends_at)}
+    """The source's fires, stretches cut where a freeze begins or ends, and where else it's wanted."""
+    moments = [moment for freeze in freezes for moment in (freeze.starts_at, freeze.ends_at)]
+    edges = {moment - TICK for moment in (*moments, *wanted_cuts)}
     cuts = [start, *sorted(edge for edge in edges if start < edge < end), end]
     for after, last in pairwise(cuts):
         freeze = latest(freezes, after + TICK)
@@ -115,9 +141,9 @@ def _fires(
 def _expected(source: _Source, after: datetime.datetime, last: datetime.datetime, frozen: str) -> Iterator[Expected]:
     for first, until, count in source.timetable.stretches(after, last):
         if count > SPARSE:
-            yield Expected(first, source.job_id, source.preset, count, until, frozen)
+            yield Expected(first, source.job_id, source.preset, count, until, frozen, source.off)
             continue
         # A dense schedule may have but a few fires in a short time: those are worth a line each.
         moments = source.timetable.moments(first - TICK, until, count) if count > 1 else [Moment(first)]
         for at in (moment.at for moment in moments if not moment.excluded):
-            yield Expected(at, source.job_id, source.preset, frozen=frozen)
+            yield Expected(at, source.job_id, source.preset, frozen=frozen, off=source.off)

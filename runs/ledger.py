@@ -34,10 +34,10 @@ def balance(fires: QuerySet[Fire], start: datetime.datetime, end: datetime.datet
     """What became of the moments after `start` up to `end`. One query."""
     inside = fires.filter(scheduled_at__gt=start, scheduled_at__lte=end).order_by()
     rows = list(inside.values_list("outcome", "cause").annotate(Count("pk"), moments=Sum("count")))
-    return _balance((Outcome(outcome), Cause(cause), moments) for outcome, cause, _, moments in rows)
+    return balance_of((Outcome(outcome), Cause(cause), moments) for outcome, cause, _, moments in rows)
 
 
-def _balance(counts: Iterable[tuple[Outcome, Cause, int]]) -> Balance:
+def balance_of(counts: Iterable[tuple[Outcome, Cause, int]]) -> Balance:
     found = list(counts)
     ran = sum(count for outcome, _, count in found if outcome in STARTED)
     waiting = sum(count for outcome, _, count in found if outcome is Outcome.WAITING)

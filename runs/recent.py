@@ -1,4 +1,4 @@
-"""The newest runs of many jobs at once, and how long a job usually takes: two queries, however many runs there are."""
+"""The newest runs of many jobs at once, and how long a job usually takes: two queries each, however many runs there are."""
 
 import datetime
 import math
@@ -81,9 +81,45 @@ def usual_of(runs: Iterable[Recent]) -> Usual | None:
 
 
 def usual_durations(job_ids: Sequence[str], most: int = RECENT) -> Mapping[str, Usual]:
-    """How long each of the jobs usually takes; those that never ended are left out."""
-    usual = {job_id: usual_of(runs) for job_id, runs in newest_runs(job_ids, most).items()}
-    return {job_id: found for job_id, found in usual.items() if found}
+    """How long each of the jobs usually takes, by its newest successful runs; by all that ended where none succeeded.
+
+    Jobs without a run that ended are left out. Two queries, whose answers are a line for each job.
+    """
+    found = _lengths(job_ids, most, "run.state = 'SUCCEEDED'")
+    found |= _lengths([job_id for job_id in job_ids if job_id not in found], most, "run.started_at IS NOT NULL")
+    return {
+        job_id: Usual(percentile(lengths, 50), percentile(lengths, 95), len(lengths))
+        for job_id, lengths in found.items()
+    }
+
+
+# The database puts a job's lengths into one text: a row for each of them would take ten times as long.
+_JOINED = {
+    "postgresql": "string_agg(EXTRACT(EPOCH FROM finished_at - started_at)::text, ' ')",
+    "sqlite": "group_concat(round((julianday(finished_at) - julianday(started_at)) * 86400, 3), ' ')",
+}
+
+
+def _lengths(job_ids: Sequence[str], most: int, condition: str) -> dict[str, list[float]]:
+    """By job the lengths of its newest `most` ended runs that meet the condition, in seconds, shortest first."""
+    if not job_ids:
+        return {}
+    sql = f"""
+        SELECT job.id, (
+            SELECT {_JOINED[connection.vendor]} FROM (
+                SELECT started_at, finished_at FROM {Run._meta.db_table} run
+                WHERE run.job_id = job.id AND run.finished_at IS NOT NULL AND {condition}
+                ORDER BY run.id DESC LIMIT %s
+            ) newest
+        ) FROM {Job._meta.db_table} job WHERE job.id IN ({", ".join(["%s"] * len(job_ids))})
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [most, *job_ids])
+        return {
+            job_id: sorted(max(float(text), 0.0) for text in joined.split())
+            for job_id, joined in cursor.fetchall()
+            if joined
+        }
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:

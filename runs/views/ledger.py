@@ -1,4 +1,4 @@
-"""The schedule page: what was missed, what comes next, and what became of every moment so far."""
+"""The schedule page: what was missed, the week, and what became of every moment so far."""
 
 import datetime
 from typing import Any
@@ -10,39 +10,38 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from jobs.cron import BadCron, zone_of
 from jobs.permissions import visible_jobs
-from jobs.upcoming import expected_fires
 from runs.catchup import MOST_AT_ONCE, dismiss, open_misses, run_missed
 from runs.ledger import balance
 from runs.models import Fire
 from runs.states import Outcome
+from runs.views.week import asked_of, week_context
 from runs.visibility import runnable_fires, visible_fires
 
 DAY = datetime.timedelta(days=1)
 MISSES_ON_A_PAGE = 200
-UPCOMING = 100
 FIRES_ON_A_PAGE = 50
 
 
 @login_required
 @require_GET
 def schedule_page(request: HttpRequest) -> HttpResponse:
-    """Misses to settle first, then the next 24 hours, then the ledger, by job and outcome if asked, page by page."""
-    now, zone = timezone.now(), _zone(request)
+    """Misses to settle first, then a week, then the ledger, by job and outcome if asked, page by page."""
+    now = timezone.now()
+    asked = asked_of(request, now)
     fires = visible_fires(request.user)
     misses = open_misses().filter(pk__in=fires.values("pk"))
     past = _filtered(request, fires)
     page = list(past[: FIRES_ON_A_PAGE + 1])
     context = {
         "section": "schedule",
-        "zone": zone,
+        "zone": asked.zone,
         "misses": list(misses[:MISSES_ON_A_PAGE]),
         "miss_count": misses.count(),
         "may_settle": runnable_fires(request.user).exists(),
         "waiting": fires.filter(outcome=Outcome.WAITING).count(),
         "at_once": MOST_AT_ONCE,
-        "upcoming": expected_fires(visible_jobs(request.user), now, now + DAY, UPCOMING),
+        **week_context(asked, visible_jobs(request.user), fires, now),
         "balances": [
             ("last 24 hours", balance(fires, now - DAY, now)),
             ("the 24 before", balance(fires, now - 2 * DAY, now - DAY)),
@@ -80,14 +79,6 @@ def settle_misses(request: HttpRequest) -> HttpResponse:
 
 def _count(number: int) -> str:
     return f"{number:,} missed fire{'s' * (number != 1)}"
-
-
-def _zone(request: HttpRequest) -> Any:
-    try:
-        return zone_of(request.GET.get("tz") or "UTC")
-    except BadCron as error:
-        messages.error(request, str(error))
-        return zone_of("UTC")
 
 
 def _filtered(request: HttpRequest, fires: Any) -> Any:
