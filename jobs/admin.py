@@ -201,7 +201,12 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
         self, request: HttpRequest, object_id: Any = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """Show the form; a job that became impossible between check and save is refused with its faults."""
-        extra = {**(extra_context or {}), "job_links": self._links(object_id), "param_kinds": input_of_each_kind()}
+        extra = {
+            **(extra_context or {}),
+            "job_links": self._links(object_id),
+            "param_kinds": input_of_each_kind(),
+            "show_save_and_add_another": False,
+        }
         try:
             return super().changeform_view(request, object_id, form_url, extra)
         except InvalidJob as error:

@@ -90,7 +90,8 @@ def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:
             old=old,
             new=new,
             diff=[(_kind(line), line) for line in diff_versions(old, new)],
-            may_restore=_may_restore(model_admin, request),
+            # What the job is already can't be restored; what a deleted one was last, can.
+            may_restore=_may_restore(model_admin, request) and (new != found[0] or new.comment == "deleted"),
         )
 
     @require_POST

@@ -20,7 +20,7 @@ OWN = "cfg_"
 OwnForm = type[ConfigForm]
 EMPTY: tuple[Any, ...] = (None, "", {}, [])
 COMMON = ("name", "enabled", "position")
-MORE = ("timeout_seconds", "rerun_if_lost", "retry_attempts", "retry_backoff", "retry_base_seconds", "op_kwargs")
+MORE = ("op_kwargs", "timeout_seconds", "rerun_if_lost", "retry_attempts", "retry_backoff", "retry_base_seconds")
 
 
 class StepForm(forms.ModelForm):  # type: ignore[type-arg]

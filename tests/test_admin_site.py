@@ -49,5 +49,5 @@ def test_the_list_of_jobs_shows_last_runs_in_as_many_queries_as_for_one(client, 
     with django_assert_max_num_queries(16):
         page = client.get("/admin/jobs/job/").content.decode()
     assert page.count('class="badge failed"') == Job.objects.count() == 6
-    assert page.count("/jobs/job-3/") >= 2
+    assert 'href="/jobs/job-3/"' in page
     assert Run.objects.first().get_absolute_url() in page

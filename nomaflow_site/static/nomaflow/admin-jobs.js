@@ -39,19 +39,19 @@ addEventListener("input", ({ target }) => {
 // Parameters
 
 function fit(kind) {
-  const old = kind.closest("tr").querySelector("[name$='-value']");
+  const old = kind.closest("li").querySelector("[name$='-value']");
   const cell = document.getElementById(`value-of-${kind.value}`).content.cloneNode(true);
   const fresh = cell.querySelector("[name]");
   if (fresh.type !== "checkbox" && old.type !== "checkbox" && fresh.type !== "password") fresh.value = old.value;
   Object.assign(fresh, { name: old.name, id: old.id, ariaLabel: old.ariaLabel });
-  old.closest("td").replaceChildren(cell);
+  old.closest(".param-value").replaceChildren(cell);
 }
 
 addEventListener("change", ({ target }) => target.matches("[data-kind]") && fit(target));
 
 // A name in the last row asks for another row.
 addEventListener("input", ({ target }) => {
-  const row = target.closest?.(".param-rows tr:last-child");
+  const row = target.closest?.(".param-rows > li:last-child");
   if (!row || !target.name.endsWith("-name")) return;
   const [, name, number] = /^(.*-)(\d+)-$/.exec(row.dataset.prefix);
   const next = row.cloneNode(true);
