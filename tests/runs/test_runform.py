@@ -77,7 +77,9 @@ def test_a_change_is_sent_alone_and_keeps_its_type(name: str, typed: str, value:
 
 
 def test_a_steps_parameter_goes_to_that_step() -> None:
-    assert sent(values(), **{"op_kwargs.load%20orders.limit": "7"}) == Overrides(op_kwargs={"load orders": {"limit": 7}})
+    assert sent(values(), **{"op_kwargs.load%20orders.limit": "7"}) == Overrides(
+        op_kwargs={"load orders": {"limit": 7}}
+    )
 
 
 def test_switches_and_log_level_are_sent_where_they_differ() -> None:

@@ -5,7 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs.models import Freeze, Job, Preset
@@ -220,3 +222,96 @@ def test_the_admins_ledger_is_narrowed_to_visible_jobs_and_asks_no_query_per_row
         text = page(client, "/admin/runs/fire/")
     assert "nightly" in text
     assert "concealed" not in text
+
+
+@pytest.fixture
+def everything(client: Client) -> Any:
+    person = cast.olga()
+    client.force_login(person)
+    return person
+
+
+def week(client: Client, query: str = "") -> str:
+    answer = client.get(f"/schedule/{query}")
+    assert answer.status_code == 200
+    return str(answer.content.decode())
+
+
+def test_the_week_draws_what_is_to_come_with_its_usual_duration(client: Client, everything: Any) -> None:
+    job = cast.job("nightly", schedule="0 2 * * *", tags=["etl"])
+    done = cast.run(job, "SUCCEEDED")
+    Run.objects.filter(pk=done.pk).update(finished_at=done.started_at + datetime.timedelta(minutes=40))
+    text = week(client)
+    assert text.count('class="block tint-') in (6, 7)
+    assert "02:00, to come, usually 40 min 00 s</title>" in text
+
+
+def test_a_disabled_and_a_never_measured_job_say_so(client: Client, everything: Any) -> None:
+    cast.job("off", schedule="0 2 * * *", enabled=False)
+    cast.job("new", schedule="0 3 * * *")
+    text = week(client)
+    assert 'class="block off' in text
+    assert "no runs measured yet" in text
+
+
+def test_a_frequent_schedule_is_a_band_and_one_row_a_day(client: Client, everything: Any) -> None:
+    cast.job("often", schedule="*/5 * * * *")
+    text = week(client, "?from=2099-01-01")
+    assert text.count('class="block band') == 7
+    assert "00:00–23:55, 288 times" in text
+
+
+def test_a_past_week_shows_each_fire_with_its_run_and_the_balance_of_each_day(client: Client, everything: Any) -> None:
+    job = cast.job("nightly")
+    run = cast.run(job, "FAILED")
+    at = datetime.datetime(2026, 3, 29, 1, 30, tzinfo=datetime.UTC)
+    Fire.objects.create(job=job, scheduled_at=at, noticed_at=at, outcome="ran", run=run)
+    missed = at + datetime.timedelta(hours=2)
+    Fire.objects.create(job=job, scheduled_at=missed, noticed_at=missed, outcome="missed", cause="outage")
+    text = week(client, "?from=2026-03-26&tz=Europe/Paris")
+    assert "2 expected, 1 ran, 1 missed (no scheduler was running)" in text
+    assert "clocks go forward at 02:00" in text
+    assert f'href="/runs/{run.run_id}/"' in text
+    assert "03:30 CEST" in text
+
+
+def test_jobs_on_the_same_connector_that_overlap_are_told(client: Client, everything: Any) -> None:
+    for name, schedule in (("a", "0 2 * * *"), ("b", "10 2 * * *")):
+        job = cast.job(name, schedule=schedule)
+        run = cast.run(job, "SUCCEEDED")
+        Run.objects.filter(pk=run.pk).update(finished_at=run.started_at + datetime.timedelta(minutes=30))
+    text = week(client)
+    assert "both on reporting" in text
+    assert "02:10–02:30" in text
+    assert "clash shared" in text
+
+
+@pytest.mark.parametrize(
+    "query", ["from=x", "from=0001-01-01", "from=9999-12-31", "day=x", "tz=Nowhere", "tag=%00", "job=%00"]
+)
+def test_an_odd_week_is_no_error(client: Client, everything: Any, query: str) -> None:
+    cast.job("nightly", schedule="0 2 * * *")
+    week(client, f"?{query}")
+
+
+def test_many_jobs_take_no_more_queries_and_few_marks(client: Client, everything: Any) -> None:
+    def looked() -> tuple[int, str]:
+        with CaptureQueriesContext(connection) as queries:
+            text = week(client)
+        return len(queries), text
+
+    cast.job("job-0", schedule="0 2 * * *")
+    looked()
+    few, _ = looked()
+    for number in range(1, 150):
+        cast.job(f"job-{number}", schedule="0 2 * * *", steps=("only",))
+    many, text = looked()
+    assert many == few
+    assert text.count("<rect") < 400
+
+
+def test_only_jobs_that_one_sees_are_in_the_week(client: Client) -> None:
+    job = cast.job("mine", schedule="0 2 * * *")
+    cast.job("secret", schedule="0 2 * * *", tags=["secret-tag"])
+    client.force_login(cast.vera(job))
+    assert "secret" not in week(client)
