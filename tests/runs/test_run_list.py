@@ -427,10 +427,10 @@ def test_looking_at_what_is_asked_for_takes_the_same_queries_however_many(
 
 
 @pytest.mark.parametrize("model", ["run", "fire"])
-def test_the_admin_finds_by_the_id_of_a_job(client: Client, olga: Any, nightly: Any, model: str) -> None:
+def test_the_admin_finds_by_whole_ids(client: Client, olga: Any, nightly: Any, model: str) -> None:
     run = cast.run(nightly)
     cast.run(cast.job("other"))
-    answer = client.get(f"/admin/runs/{model}/?q=nightly")
-    assert answer.status_code == 200
-    if model == "run":
-        assert list(answer.context["cl"].result_list) == [run]
+    for wanted in ("nightly", run.run_id) if model == "run" else ("nightly",):
+        answer = client.get(f"/admin/runs/{model}/?q={wanted}")
+        assert answer.status_code == 200
+        assert list(answer.context["cl"].result_list) == ([run] if model == "run" else [])
