@@ -70,7 +70,7 @@ bench-tails: $(VENV)/test.stamp  ## the way of a log line to the browser, with a
 screenshots: $(VENV)/test.stamp  ## take the pictures of docs/screenshots anew (needs Chromium)
 	@$(BIN)/python docs/screenshots/take.py
 
-bench-pages: setup  ## every page with a thousand jobs and a million runs in PostgreSQL; KEEP=FOLDER keeps these 10 GB
+bench-pages: setup  ## every page with a thousand jobs and a million runs in PostgreSQL; KEEP=FOLDER keeps these 16 GB
 	@$(BIN)/python -W ignore bench/pages.py $(if $(KEEP),--keep $(KEEP)) $(BENCH_ARGS)
 
 clean:  ## remove the virtual environment and embedded data
