@@ -1,7 +1,7 @@
 """`make bench-pages`: the server's time for every page, with a thousand jobs, a million runs and twenty million log lines.
 
-The history is made once and kept where `--keep` says; it needs 16 GB and five minutes. Pages are asked for in this process, through all
-of Django, by an administrator, by somebody who sees fifty jobs, and by somebody whose only job hardly ever ran. Reference of
+The history is made once and kept where `--keep` says; it needs 16 GB and five minutes. Pages are asked for in this process, through
+all of Django, by an administrator, by somebody who sees fifty jobs, and by somebody whose only job hardly ever ran. Reference of
 the same run: 50 runs by primary key over the same connection, which is the least that a page of runs costs. PostgreSQL
 as it comes, without tuning. Exits 1 where a page's median is over 300 ms or its answer isn't the expected one.
 """
