@@ -66,7 +66,7 @@ class TableField(forms.Field):
             return dict(value)
         try:
             return tomllib.loads(str(value))
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ValidationError(self.error_messages["invalid"], code="invalid", params={"problem": error}) from error
 
     def prepare_value(self, value: Any) -> Any:
@@ -124,7 +124,7 @@ class ValueField(forms.Field):
         if isinstance(value, str) and value.lstrip()[:1] in {"{", "["}:
             try:
                 return json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return value
         return value
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django import forms
+from django.core.exceptions import ValidationError
 
 from nomaflow_site.lib.config import (
     CodeField,
@@ -140,3 +141,10 @@ def test_tables_survive_the_way_to_a_page_and_back() -> None:
 def test_braces_that_are_not_json_stay_text() -> None:
     assert ValueField().to_python("{not json") == "{not json"
     assert ValueField().to_python("[1, 2]") == [1, 2]
+
+
+def test_a_text_nested_without_end_is_refused_or_stays_a_text():
+    deep = "[" * 100_000
+    with pytest.raises(ValidationError):
+        TableField().clean(f"a = {deep}")
+    assert ValueField().clean(deep) == deep
