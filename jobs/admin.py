@@ -1,6 +1,6 @@
 """The job's page in the admin. Floors above add to it through `JobAdmin.contribute`."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from adminsortable2.admin import SortableAdminBase, SortableStackedInline
@@ -14,22 +14,18 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 
-from connectors.admin import ConnectorAdmin, Use
-from jobs import adminpages, calendaradmin, freezeadmin  # noqa: F401  (the two register their pages)
+from jobs import adminpages, calendaradmin, connectoradmin, freezeadmin  # noqa: F401  (they register their pages)
 from jobs.catalogue import delete_job, save_job, switch_job
 from jobs.definition import definition_of
 from jobs.forms import CALENDAR_FIELDS, MISFIRE_FIELDS, JobForm, PresetForm
 from jobs.formsets import PresetFormSet, StepFormSet
 from jobs.models import Job, Preset, Step
 from jobs.paramwidget import input_of_each_kind
-from jobs.permissions import visible_jobs
 from jobs.preview import BY_HAND, preview_of
 from jobs.stepform import StepForm
 from jobs.steps import step_types
 from jobs.tomlfile import connectors_of, export_file
 from jobs.tomltext import readable_toml
-from jobs.usage import Use as JobUse
-from jobs.usage import uses_by_connector
 from jobs.validation import InvalidJob
 
 
@@ -283,30 +279,6 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
         pages = adminpages.pages(self)
         own = [path(route, self.admin_site.admin_view(view), name=f"jobs_job_{name}") for route, name, view in pages]
         return own + super().get_urls()
-
-
-def connector_uses(names: Collection[str], user: Any) -> dict[str, list[Use]]:
-    """Who uses these connectors: jobs that the person sees by name, the others as a number."""
-    found = uses_by_connector()
-    seen = set(visible_jobs(user).values_list("pk", flat=True))
-    may_open = user.has_perm("jobs.view_job") or user.has_perm("jobs.change_job")
-    return {name: [*_named(found.get(name, []), seen, may_open), *_unseen(found.get(name, []), seen)] for name in names}
-
-
-def _named(uses: Iterable[JobUse], seen: Collection[str], may_open: bool) -> Iterator[Use]:
-    for use in uses:
-        if use.job_id in seen:
-            url = reverse("admin:jobs_job_change", args=[use.job_id]) if may_open else ""
-            yield Use(f"job {use.job_id}", use.place, url)
-
-
-def _unseen(uses: Iterable[JobUse], seen: Collection[str]) -> Iterator[Use]:
-    hidden = {use.job_id for use in uses} - set(seen)
-    if hidden:
-        yield Use(f"{len(hidden)} job{'s' if len(hidden) > 1 else ''} that you may not see", "")
-
-
-ConnectorAdmin.contribute(used_by=connector_uses)
 
 
 def _person(request: HttpRequest) -> Any:

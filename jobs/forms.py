@@ -10,6 +10,7 @@ from jobs.catalogue import connector_kinds
 from jobs.cron import zone_names
 from jobs.jobform import MOST_SECONDS
 from jobs.models import JOB_ID, Job, JobVersion
+from jobs.parameters import as_text
 from jobs.paramrows import to_the_letter
 from jobs.paramwidget import ParamsField
 from jobs.preview import BY_HAND, preview_of
@@ -219,7 +220,7 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]
     @property
     def gist(self) -> str:
         """Its values and its schedule, in a line."""
-        values = ", ".join(f"{name} = {value}" for name, value in mask(self._stored["params"]).items())
+        values = ", ".join(f"{name} = {as_text(value)}" for name, value in mask(self._stored["params"]).items())
         lines = self.next_fires[:1] if self.instance.schedule else []
         return " · ".join(filter(None, (values, *lines)))
 
