@@ -25,6 +25,7 @@ def test_run_now_leads_to_the_run_and_cancel_ends_it(visit: Callable[..., Any], 
         web.set_state(name, "SUCCEEDED")
     page = visit("/jobs/")
     page.click("text=Run now")
+    page.click("dialog[open] button:has-text('Run now')")
     page.wait_for_url("**/runs/run_*/")
     assert "QUEUED" in page.inner_text("#standing")
     page.click("#cancel")
@@ -73,14 +74,16 @@ def test_following_lets_go_when_one_scrolls_up(visit: Callable[..., Any], web: W
     page.wait_for_selector("text=live >> visible=true")
     at_end = "log.scrollHeight - log.scrollTop - log.clientHeight < 40"
     assert page.evaluate(at_end)
-    page.evaluate("log.scrollTop = 0")
-    wait_for(lambda: page.evaluate("log.scrollTop") == 0, 5, "following to stop")
+    page.evaluate("log.scrollTop -= 3000")
+    page.wait_for_selector("#follow[aria-pressed=false]")
+    reading = page.evaluate("log.scrollTop")
     web.write("long", "one", "two")
     page.wait_for_selector("text=2 new lines", timeout=3000)
-    assert page.evaluate("log.scrollTop") == 0
+    assert page.evaluate("log.scrollTop") == reading
     page.click("#pill")
     wait_for(lambda: page.evaluate(at_end), 5, "the newest line to be shown")
     page.wait_for_selector("#pill", state="hidden")
+    page.wait_for_selector("#follow[aria-pressed=true]")
 
 
 def test_a_lost_connection_is_shown_and_nothing_is_lost_or_doubled(visit: Callable[..., Any], web: Web) -> None:

@@ -26,7 +26,7 @@ let busy = false;
 let top = 0;
 
 function span({ dataset }) {
-  return { first: Number(dataset.first), last: Number(dataset.last), end: Number(dataset.end) };
+  return { first: +dataset.first, last: +dataset.last, end: +dataset.end };
 }
 
 function chosen() {
@@ -93,14 +93,14 @@ function scroll(to) {
 
 // Adds rows at one edge and drops what is too many at the other; what one reads stays where it is.
 function add(rows, upward) {
-  const edge = upward ? list.firstElementChild : list.lastElementChild;
+  const [near, far] = upward ? ["firstElementChild", "lastElementChild"] : ["lastElementChild", "firstElementChild"];
+  const edge = list[near];
   const before = edge?.getBoundingClientRect().top;
-  upward ? list.prepend(...rows) : list.append(...rows);
-  if (list.childElementCount > MOST_ROWS) {
-    while (list.childElementCount > MOST_ROWS) (upward ? list.lastElementChild : list.firstElementChild).remove();
-    if (upward) last = seq(list.lastElementChild);
-    else first = seq(list.firstElementChild);
-  }
+  list[upward ? "prepend" : "append"](...rows);
+  const full = list.childElementCount > MOST_ROWS;
+  while (list.childElementCount > MOST_ROWS) list[far].remove();
+  if (full && upward) last = seq(list[far]);
+  else if (full) first = seq(list[far]);
   if (following) scroll(list.scrollHeight);
   else if (edge?.isConnected) scroll(list.scrollTop + edge.getBoundingClientRect().top - before);
 }
@@ -147,31 +147,22 @@ async function move(place) {
   following = Object.keys(place).length === 0;
   if (place.around) return point(place.around);
   unread = 0;
-  scroll(following ? list.scrollHeight : 0);
+  stay(following, following ? list.scrollHeight : 0);
+}
+
+const newest = () => (last < end ? move({}) : stay(true, list.scrollHeight));
+const oldest = () => (first > 1 ? move({ after: 0 }) : stay(false, 0));
+
+function stay(follows, at) {
+  following = follows;
+  scroll(at);
   update();
   extend();
-}
-
-function newest() {
-  following = true;
-  if (last < end) return move({});
-  scroll(list.scrollHeight);
-  update();
-}
-
-function oldest() {
-  following = false;
-  if (first > 1) return move({ after: 0 });
-  scroll(0);
-  update();
 }
 
 function point(line) {
   const place = row(line) ?? [...list.children].find((item) => seq(item) > line);
-  following = false;
-  if (place) scroll(place.offsetTop - (list.clientHeight - place.offsetHeight) / 2);
-  update();
-  extend();
+  stay(false, place ? place.offsetTop - (list.clientHeight - place.offsetHeight) / 2 : list.scrollTop);
 }
 
 function show() {
@@ -229,8 +220,8 @@ function listen(after) {
 const GO = {
   first: oldest,
   newest,
-  earlier() { scroll(0); extend(); },
-  later() { scroll(list.scrollHeight); extend(); },
+  earlier: () => stay(false, 0),
+  later: () => stay(false, list.scrollHeight),
   all() { level.value = step.value = q.value = ""; apply(); },
 };
 
@@ -244,32 +235,30 @@ list.addEventListener("scroll", () => {
 addEventListener("click", (event) => {
   const link = event.target.closest?.("[data-go], a[data-step], #log .seq");
   if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  const isNumber = link.matches(".seq");
+  const { go, step: name } = link.dataset;
   // While a filter holds, a line's number leads to the line among all the others: to a page without the filter.
-  if (isNumber && filtered()) return;
+  if (!go && !name && filtered()) return;
   event.preventDefault();
-  if (isNumber) {
+  if (go) return GO[go]();
+  if (!name) {
     history.replaceState(null, "", link.href);
-    update();
-  } else if (link.dataset.go) {
-    GO[link.dataset.go]();
-  } else {
-    if (![...step.options].some((option) => option.value === link.dataset.step)) step.append(new Option(link.dataset.step));
-    step.value = link.dataset.step;
-    form.scrollIntoView();
-    apply();
+    return update();
   }
+  step.value = name;
+  form.scrollIntoView();
+  apply();
 });
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
-  const act = { f: () => follow.hidden || follow.click(), Home: oldest, End: newest }[event.key];
-  if (!act || (event.key === "f" ? event.target.closest?.("input, textarea, select, [contenteditable]") : event.target !== list)) return;
+  if (event.key === "f" && !follow.hidden && !event.target.closest?.("input, textarea, select")) return follow.click();
+  const act = event.target === list && { Home: oldest, End: newest }[event.key];
+  if (!act) return;
   event.preventDefault();
   act();
 });
 addEventListener("hashchange", show);
 pill.addEventListener("click", () => { newest(); list.focus(); });
-follow.addEventListener("click", () => { if (following) { following = false; update(); } else newest(); });
+follow.addEventListener("click", () => (following ? stay(false, list.scrollTop) : newest()));
 
 let typing = 0;
 form.addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(apply, TYPING_MS); });
