@@ -8,6 +8,7 @@ the busy job has 200,000 log lines.
 
 import argparse
 import datetime
+import gc
 import io
 import itertools
 import json
@@ -120,6 +121,9 @@ def set_up(folder: Path, url: str) -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0, interactive=False)
+    # As nomaflow_site/asgi.py does for the server.
+    gc.collect()
+    gc.freeze()
 
 
 def catalogue(jobs: int) -> None:

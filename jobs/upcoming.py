@@ -10,7 +10,7 @@ from itertools import pairwise
 from django.db.models import QuerySet
 
 from jobs.calendars import load_days
-from jobs.cron import BadCron
+from jobs.cron import BadCron, Stretch
 from jobs.cronfields import SPARSE
 from jobs.freezing import freezes_between, frozen_by, latest, why
 from jobs.models import Freeze, Job, Preset, Scheduled
@@ -51,12 +51,8 @@ class Affected:
 class _Source:
     job_id: str
     preset: str
-    timetable: Timetable
+    timetable: "_Shared"
     off: bool = False
-
-    @property
-    def is_dense(self) -> bool:
-        return any(band.dense for band in self.timetable.cron.fields.bands)
 
 
 def expected_fires(
@@ -77,7 +73,7 @@ def expected_fires(
     found = (
         fire
         for source in _sources(jobs, off)
-        for fire in _fires(source, frozen.of(source.job_id), start, end, cuts if source.is_dense else ())
+        for fire in _fires(source, frozen.of(source.job_id), start, end, cuts if source.timetable.is_dense else ())
     )
     return heapq.nsmallest(limit, found, key=_place)
 
@@ -103,7 +99,7 @@ def _place(fire: Expected) -> tuple[datetime.datetime, str, str]:
 
 
 def _sources(jobs: QuerySet[Job], off: bool = False) -> Iterator[_Source]:
-    calendars = load_days()
+    timetables = _Timetables()
     presets = Preset.objects.filter(job__in=jobs.order_by().values("pk"))
     if not off:
         jobs, presets = jobs.filter(enabled=True), presets.filter(enabled=True)
@@ -117,9 +113,41 @@ def _sources(jobs: QuerySet[Job], off: bool = False) -> Iterator[_Source]:
     ]
     for row, job_id, preset in rows:
         try:
-            yield _Source(job_id, preset, timetable_of(row, calendars), not row.enabled)
+            yield _Source(job_id, preset, timetables.of(row), not row.enabled)
         except BadCron as error:
             log.warning("the schedule of %s can't be used: %s", " / ".join(filter(None, (job_id, preset))), error)
+
+
+class _Shared:
+    """A timetable that many schedules may have, and what has been asked of it already."""
+
+    def __init__(self, timetable: Timetable) -> None:
+        self._timetable = timetable
+        self._stretches: dict[tuple[datetime.datetime, datetime.datetime], list[Stretch]] = {}
+        self.moments = timetable.moments
+        self.is_dense = any(band.dense for band in timetable.cron.fields.bands)
+
+    def stretches(self, after: datetime.datetime, last: datetime.datetime) -> list[Stretch]:
+        """As the timetable's own."""
+        found = self._stretches.get((after, last))
+        if found is None:
+            found = self._stretches[after, last] = self._timetable.stretches(after, last)
+        return found
+
+
+class _Timetables:
+    """The timetables of many schedules: two o'clock every night is worked out once, however many jobs fire then."""
+
+    def __init__(self) -> None:
+        self._calendars = load_days()
+        self._known: dict[tuple[object, ...], _Shared] = {}
+
+    def of(self, row: Scheduled) -> _Shared:
+        """That of a job or preset. Raises BadCron."""
+        key = (row.schedule, row.timezone, row.include_calendar_id, row.exclude_calendar_id, row.on_excluded)
+        if key not in self._known:
+            self._known[key] = _Shared(timetable_of(row, self._calendars))
+        return self._known[key]
 
 
 def _fires(

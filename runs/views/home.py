@@ -18,8 +18,10 @@ from jobs.upcoming import expected_fires
 from runs.catalogue import HEAVY
 from runs.charts import HOURS, hour_bars
 from runs.health import health
+from runs.history import Filters
 from runs.models import Run
 from runs.recent import usual_durations
+from runs.search import page_of
 from runs.states import ACTIVE, FINAL, Outcome, RunState
 from runs.visibility import visible_fires, visible_runs
 
@@ -45,7 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "late": visible_fires(user).filter(scheduled_at__gte=now - DAY, outcome=Outcome.LATE).count(),
         "health": health(),
         "active": _with_usual(user, active),
-        "failures": runs.filter(state=RunState.FAILED).defer(*HEAVY).order_by("-pk")[:FAILURES_SHOWN],
+        "failures": page_of(user, Filters(states=(RunState.FAILED,)), FAILURES_SHOWN).runs,
         "upcoming": expected_fires(jobs, now, now + DAY, UPCOMING_SHOWN),
         "hours": hour_bars(_ended(runs, now), now),
         "live": 3 if active else 15,

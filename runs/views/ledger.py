@@ -16,7 +16,7 @@ from runs.ledger import balance
 from runs.models import Fire
 from runs.states import Outcome
 from runs.views.week import asked_of, week_context
-from runs.visibility import runnable_fires, visible_fires
+from runs.visibility import may_settle, runnable_fires, visible_fires
 
 DAY = datetime.timedelta(days=1)
 MISSES_ON_A_PAGE = 200
@@ -38,7 +38,7 @@ def schedule_page(request: HttpRequest) -> HttpResponse:
         "zone": asked.zone,
         "misses": list(misses[:MISSES_ON_A_PAGE]),
         "miss_count": misses.count(),
-        "may_settle": runnable_fires(request.user).exists(),
+        "may_settle": may_settle(request.user),
         "waiting": fires.filter(outcome=Outcome.WAITING).count(),
         "at_once": MOST_AT_ONCE,
         **week_context(asked, visible_jobs(request.user), fires, now),

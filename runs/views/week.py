@@ -26,10 +26,12 @@ from runs.weekclashes import clashes_of
 from runs.weekfires import FEW_A_DAY, Week, week_of
 from runs.weekwords import Shown, shown, tint
 
-ROWS_OF_A_DAY = 100
-ROWS_OF_ONE_DAY = 2000
+# Of the day that is open, of the others, and of one that is asked for by itself.
+ROWS_OPEN, ROWS_CLOSED, ROWS_ALONE = 100, 40, 2000
 LINES = 12
 TAGS = 12
+# How many runs of a job say how long it takes.
+MEASURED = 10
 EARLIEST, LATEST = datetime.date(1971, 1, 1), datetime.date(9000, 1, 1)
 
 
@@ -123,7 +125,7 @@ def week_context(asked: Asked, jobs: QuerySet[Job], fires: QuerySet[Fire], now: 
     tags = dict(jobs.order_by().values_list("pk", "tags"))
     jobs, fires = _narrowed(asked, jobs, fires, tags)
     week = week_of(jobs, fires, days, now)
-    usual = usual_durations(sorted({entry.job_id for entry in week.entries}))
+    usual = usual_durations(sorted({entry.job_id for entry in week.entries}), MEASURED)
     seconds = [
         entry.seconds if entry.outcome else usual[entry.job_id].p50 if entry.job_id in usual else None
         for entry in week.entries
@@ -184,7 +186,7 @@ def _listed(asked: Asked, days: Sequence[Day], items: Sequence[Shown], week: Wee
         Listed(
             day,
             own[number],
-            ROWS_OF_ONE_DAY if day.date == asked.day else ROWS_OF_A_DAY,
+            ROWS_ALONE if day.date == asked.day else ROWS_OPEN if day.date == open_day else ROWS_CLOSED,
             week.balances.get(number),
             day.date == open_day,
             asked.link(day=day.date),
