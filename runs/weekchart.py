@@ -112,21 +112,22 @@ class Column:
 def columns(days: Sequence[Day], items: Iterable[Item], now: float) -> list[Column]:
     """The week's columns with everything that falls on them. What goes on past midnight goes on in the next one."""
     drawn = [_column(number, day, now) for number, day in enumerate(days)]
-    pieces: list[list[Piece]] = [[] for _ in days]
+    banded: list[list[Piece]] = [[] for _ in days]
+    single: list[list[Piece]] = [[] for _ in days]
     starts = [day.start for day in days]
     for item in items:
         start, end = item.start, item.end
+        pieces = banded if item.band else single
         number = max(bisect_right(starts, start) - 1, 0)
         while number < len(days) and (days[number].start < end or days[number].start <= start):
             if span := days[number].span(start, end):
                 pieces[number].append((item, _y(span[0]), _y(span[1])))
             number += 1
-    for column, own in zip(drawn, pieces, strict=True):
-        bands = [piece for piece in own if piece[0].band]
+    for column, bands, blocks in zip(drawn, banded, single, strict=True):
         left = column.x + 3
         column.blocks.extend(_bands(bands, left))
         room = min(len({item.band for item, *_ in bands}), BANDS) * (BAND + 1)
-        blocks = sorted((piece for piece in own if not piece[0].band), key=lambda piece: (piece[1], -piece[2]))
+        blocks.sort(key=lambda piece: (piece[1], -piece[2]))
         column.blocks.extend(_blocks(blocks, left + room, column.x + COLUMN - 3))
     return drawn
 

@@ -15,26 +15,20 @@ NOT_MEASURED = "no runs measured yet"
 
 
 class Shown(NamedTuple):
-    """An entry on its day. `seconds`: how long it took or usually takes; `clash`: the connector that it collides on, or ''."""
+    """An entry on its day. `seconds`: how long it took or usually takes; `clash`: the connector that it collides on, or ''.
+
+    `owner`: its job and preset; `band`: the same for a frequent schedule, '' for the others.
+    """
 
     entry: Entry
     day: Day
     seconds: float | None
     clash: str | None
-    frequent: bool
+    band: str
     tags: Sequence[str]
     start: float
     end: float
-
-    @property
-    def band(self) -> str:
-        """The frequent schedule that it belongs to; '' for the others."""
-        return self.owner if self.frequent else ""
-
-    @property
-    def owner(self) -> str:
-        """Job and preset."""
-        return " · ".join(filter(None, self.entry.key))
+    owner: str
 
     @property
     def name(self) -> str:
@@ -120,7 +114,8 @@ def shown(
     """The entry with its place in time; where nothing is known of its length it ends as it begins."""
     start = entry.at.timestamp()
     end = entry.until.timestamp() if entry.until else start
-    return Shown(entry, day, seconds, clash, frequent, tags, start, end + (seconds or 0))
+    owner = f"{entry.job_id} · {entry.preset}" if entry.preset else entry.job_id
+    return Shown(entry, day, seconds, clash, owner if frequent else "", tags, start, end + (seconds or 0), owner)
 
 
 def tint(tags: Sequence[str]) -> str:
