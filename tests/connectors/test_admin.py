@@ -213,7 +213,9 @@ def test_the_button_shows_the_real_answer(olga: Client, httpserver: HTTPServer) 
     httpserver.expect_request("/", headers={"Authorization": "Bearer canary-token"}).respond_with_data("hello")
     api = save_connector("api", "http", {**API, "base_url": httpserver.url_for("/")})
     page = answer_of(olga, api)
-    assert re.search(r"Test of api: GET http://localhost:\d+/ answered 200 OK in \d+ ms, server Werkzeug/\S+ \S+. \(\d+ ms\)", page)
+    assert re.search(
+        r"Test of api: GET http://localhost:\d+/ answered 200 OK in \d+ ms, server Werkzeug/\S+ \S+. \(\d+ ms\)", page
+    )
     assert "canary" not in page
 
 
