@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 
 from jobs.models import Job, LogLevel
 from jobs.parameters import Overrides
-from jobs.plainvalues import value_faults
+from jobs.plainvalues import same, value_faults
 from jobs.plan import Plan
 from nomaflow_site.lib.config import SecretField, TableField
 from nomaflow_site.lib.sealing import is_sealed, mask, restore_masked, sealed_paths
@@ -161,15 +161,6 @@ class RunForm(forms.Form):
     def has_switches(self) -> bool:
         """Whether leaving a step out leaves anything to run."""
         return len(self._shown.steps) > 1
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same in type too: 1, 1.0 and true are three values."""
-    if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(same, one, other))
-    if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
-    return type(one) is type(other) and bool(one == other)
 
 
 def field_for(key: str, value: Any, connectors: Mapping[str, str]) -> forms.Field:

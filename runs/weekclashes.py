@@ -9,9 +9,9 @@ from runs.templatetags.nomaflow import seconds_in_words
 from runs.week import DAY, Day, clock, days_in_words, place_of
 from runs.weekfires import Entry
 
-NAMED, TIMES = 6, 2
+LINES, NAMED, TIMES = 12, 6, 2
 # So many runs of frequent schedules are looked at one by one, those of the least frequent ones first.
-SPREAD = 2000
+SPREAD = 1500
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,13 @@ class Clash:
 
 @dataclass(frozen=True)
 class Clashes:
-    """All lines; by number of entry the connector that it collides on, or ''; and how many frequent schedules weren't looked at."""
+    """The first lines and how many more there are; by number of entry the connector that it collides on, or ''.
+
+    `left_out`: how many frequent schedules weren't looked at.
+    """
 
     lines: list[Clash]
+    more: int
     marks: Mapping[int, str]
     left_out: int
 
@@ -61,7 +65,9 @@ def clashes_of(
             intervals.append(Interval(start, start + length, entries[number].job_id))
             owners.append(number)
     found = collisions(intervals, connectors)
-    return Clashes(_lines(found, days), _marks(found, intervals, owners), left_out)
+    same = _same(found)
+    lines = [_line(connector, sorted(jobs), own, days) for (connector, jobs), own in same[:LINES]]
+    return Clashes(lines, len(same[LINES:]), _marks(found, intervals, owners), left_out)
 
 
 def _spread(entries: Sequence[Entry], counted: Iterable[int]) -> tuple[list[int], int]:
@@ -84,13 +90,12 @@ def _starts(entry: Entry) -> Iterator[float]:
     return (start + step * number for number in range(entry.count))
 
 
-def _lines(found: Iterable[Overlap], days: Sequence[Day]) -> list[Clash]:
-    """What has the same jobs is one line; what takes most of the week comes first, each kind for itself."""
+def _same(found: Iterable[Overlap]) -> list[tuple[tuple[str, frozenset[str]], list[Overlap]]]:
+    """The overlaps by connector and jobs; what takes most of the week comes first, each kind for itself."""
     same: dict[tuple[str, frozenset[str]], list[Overlap]] = {}
     for overlap in found:
         same.setdefault((overlap.connector, overlap.jobs), []).append(overlap)
-    ordered = sorted(same.items(), key=lambda item: (not item[0][0], -sum(own.end - own.start for own in item[1])))
-    return [_line(connector, sorted(jobs), own, days) for (connector, jobs), own in ordered]
+    return sorted(same.items(), key=lambda item: (not item[0][0], -sum(own.end - own.start for own in item[1])))
 
 
 def _line(connector: str, jobs: Sequence[str], own: Sequence[Overlap], days: Sequence[Day]) -> Clash:

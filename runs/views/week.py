@@ -14,9 +14,9 @@ from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from jobs.connectoruse import connectors_by_job
 from jobs.cron import BadCron, zone_names, zone_of
 from jobs.models import Job
+from jobs.usage import connectors_by_job
 from runs import weekchart
 from runs.ledger import Balance
 from runs.models import Fire
@@ -28,7 +28,6 @@ from runs.weekwords import Shown, shown, tint
 
 # Of the day that is open, of the others, and of one that is asked for by itself.
 ROWS_OPEN, ROWS_CLOSED, ROWS_ALONE = 100, 40, 2000
-LINES = 12
 TAGS = 12
 # How many runs of a job say how long it takes.
 MEASURED = 10
@@ -145,8 +144,8 @@ def week_context(asked: Asked, jobs: QuerySet[Job], fires: QuerySet[Fire], now: 
         "chart": weekchart,
         "listed": _listed(asked, days, items, week),
         "next": next((entry for entry in week.entries if entry.ahead), None),
-        "clashes": clashes.lines[:LINES],
-        "more_clashes": len(clashes.lines[LINES:]),
+        "clashes": clashes.lines,
+        "more_clashes": clashes.more,
         "left_out": clashes.left_out,
         "legend": _legend(items),
         "tags": sorted({tag for own in tags.values() for tag in own}),

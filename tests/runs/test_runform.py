@@ -6,8 +6,9 @@ import pytest
 
 from jobs.models import Job
 from jobs.parameters import Overrides
+from jobs.plainvalues import same
 from nomaflow_site.lib.sealing import is_sealed, seal
-from runs.runform import Place, RunForm, Values, same, values_of
+from runs.runform import Place, RunForm, Values, values_of
 
 STEPS = {"load orders": True, "send": False}
 PARAMS: dict[str, Any] = {
