@@ -142,3 +142,17 @@ def test_every_piece_of_python_in_the_documentation_compiles():
     assert len(blocks("python")) >= 3
     for page, text in blocks("python"):
         compile(text, page, "exec")
+
+
+def test_the_pages_scripts_stay_small_and_plain():
+    scripts = list((ROOT / "nomaflow_site" / "static").rglob("*.js"))
+    assert sum(len(script.read_text().splitlines()) for script in scripts) < 800
+    assert [
+        script.name for script in scripts if re.search(r"\beval\(|innerHTML|document\.write", script.read_text())
+    ] == []
+
+
+def test_colours_are_written_in_the_tokens_alone():
+    styles = (ROOT / "nomaflow_site" / "static" / "nomaflow").glob("*.css")
+    found = {style.name: re.findall(r"#[0-9a-fA-F]{3,8}\b(?=[^{}]*[;}])|hsl\(", style.read_text()) for style in styles}
+    assert {name: colours for name, colours in found.items() if colours and name != "tokens.css"} == {}

@@ -33,3 +33,9 @@ function replace(html) {
   document.title = document.title.replace(before, state);
   document.getElementById("announcement").textContent = "The run is now " + state;
 }
+
+// The timeline grows while the run goes on. Not under somebody's hands: what has the focus would lose it.
+setInterval(() => {
+  const over = /SUCCEEDED|FAILED|CANCELED/.test(standing.querySelector("[data-state]").dataset.state);
+  if (!over && !document.hidden && !standing.contains(document.activeElement)) refresh();
+}, 5000);
