@@ -17,7 +17,7 @@ AXIS, HEAD, COLUMN, HOUR = 44, 44, 138, 26
 HEIGHT = 24 * HOUR
 WIDTH, FOOT, LABELS = AXIS + 7 * COLUMN, HEAD + HEIGHT + 1, AXIS - 6
 LOWEST, THINNEST = 14, 2.5
-LANES, BANDS = 4, 4
+LANES, BANDS = 3, 4
 BAND = 6
 LETTER = 5.6
 NAMED = 8
@@ -221,7 +221,7 @@ def _fold(fold: Sequence[Piece], x: float, width: float) -> Block:
     title = f"{len(names)} more: {_some(names)}"
     top = min(fold[0][1], HEAD + HEIGHT - LOWEST)
     clash = " clash" if any("clash" in item.kind.split() for item, *_ in fold) else ""
-    return Block(x, top, width - 1.5, LOWEST, 0, f"fold{clash}", title, "", fitting(f"+{len(names)}", width - 4))
+    return Block(x, top, width - 1.5, LOWEST, 0, f"fold{clash}", title, "", f"+{len(names):,}")
 
 
 def fitting(name: str, room: float) -> str:

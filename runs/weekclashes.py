@@ -16,7 +16,10 @@ SPREAD = 1500
 
 @dataclass(frozen=True)
 class Clash:
-    """Jobs that run at once. `when`: `Mon–Fri 02:00–02:40`; `seconds`: for how long at most; `more` jobs besides `jobs`."""
+    """Jobs that run at once. `when`: `Mon–Fri 02:00–02:40`; `seconds`: for how long at most; `more` jobs besides `jobs`.
+
+    `connector`: the one that all of them use, or several with commas between.
+    """
 
     when: str
     jobs: tuple[str, ...]
@@ -92,9 +95,12 @@ def _starts(entry: Entry) -> Iterator[float]:
 
 def _same(found: Iterable[Overlap]) -> list[tuple[tuple[str, frozenset[str]], list[Overlap]]]:
     """The overlaps by connector and jobs; what takes most of the week comes first, each kind for itself."""
-    same: dict[tuple[str, frozenset[str]], list[Overlap]] = {}
+    shared: dict[tuple[float, float, frozenset[str]], list[Overlap]] = {}
     for overlap in found:
-        same.setdefault((overlap.connector, overlap.jobs), []).append(overlap)
+        shared.setdefault((overlap.start, overlap.end, overlap.jobs), []).append(overlap)
+    same: dict[tuple[str, frozenset[str]], list[Overlap]] = {}
+    for (*_, jobs), own in shared.items():
+        same.setdefault((", ".join(overlap.connector for overlap in own), jobs), []).append(own[0])
     return sorted(same.items(), key=lambda item: (not item[0][0], -sum(own.end - own.start for own in item[1])))
 
 

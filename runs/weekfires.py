@@ -30,6 +30,7 @@ class Entry(NamedTuple):
     """One fire, or `count` of a schedule up to `until`, on a day by its number. `outcome`: what became of it, '' before that.
 
     `run_id`, `state`, `began` and `seconds` are its run's, as far as there is one; a run that goes on has taken so long so far.
+    `mixed`: of several fires only some came to this outcome, the worst of theirs.
     """
 
     at: datetime.datetime
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     seconds: float | None = None
     frozen: str = ""
     off: bool = False
+    mixed: bool = False
 
     @property
     def key(self) -> Key:
@@ -172,7 +174,9 @@ def _bands(groups: Iterable[_Group], frequent: set[Key]) -> Iterable[Entry]:
         worst = max((group.outcome for group in own), key=_ORDER.index)
         balance = _balance(own)
         first, last = min(group.first for group in own), max(group.last for group in own)
-        yield Entry(first, job_id, preset, day, balance.expected, last, worst, str(balance))
+        # One that started late or was caught up ran as well.
+        mixed = worst not in STARTED and any(group.outcome != worst for group in own)
+        yield Entry(first, job_id, preset, day, balance.expected, last, worst, str(balance), mixed=mixed)
 
 
 # From what is well to what needs a look.

@@ -2,7 +2,7 @@
 
 import datetime
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from runs.states import Outcome, RunState
@@ -25,7 +25,7 @@ class Shown(NamedTuple):
     seconds: float | None
     clash: str | None
     band: str
-    tags: Sequence[str]
+    tint: str
     start: float
     end: float
     owner: str
@@ -57,7 +57,7 @@ class Shown(NamedTuple):
     def word(self) -> str:
         """What became of it, or will."""
         if self.entry.outcome:
-            said = str(Outcome(self.entry.outcome).label)
+            said = f"{'some ' if self.entry.mixed else ''}{Outcome(self.entry.outcome).label}"
             unwell = self.entry.state and self.entry.state != RunState.SUCCEEDED
             return f"{said}, {RunState(self.entry.state).label.lower()}" if unwell else said
         return "off" if self.entry.off else "frozen" if self.entry.frozen else "to come"
@@ -94,7 +94,7 @@ class Shown(NamedTuple):
     def kind(self) -> str:
         """The classes of its mark."""
         clash = () if self.clash is None else ("clash", "shared") if self.clash else ("clash",)
-        return " ".join((f"past {self.state}" if self.entry.outcome else self.state or tint(self.tags), *clash))
+        return " ".join((f"past {self.state}" if self.entry.outcome else self.state or self.tint, *clash))
 
     @property
     def title(self) -> str:
@@ -108,16 +108,19 @@ class Shown(NamedTuple):
         return f"runs/{self.entry.run_id}/" if self.entry.run_id else f"jobs/{self.entry.job_id}/"
 
 
-def shown(
-    entry: Entry, day: Day, seconds: float | None, clash: str | None, frequent: bool, tags: Sequence[str]
-) -> Shown:
+def shown(entry: Entry, day: Day, seconds: float | None, clash: str | None, frequent: bool, tint: str) -> Shown:
     """The entry with its place in time; where nothing is known of its length it ends as it begins."""
     start = entry.at.timestamp()
     end = entry.until.timestamp() if entry.until else start
     owner = f"{entry.job_id} · {entry.preset}" if entry.preset else entry.job_id
-    return Shown(entry, day, seconds, clash, owner if frequent else "", tags, start, end + (seconds or 0), owner)
+    return Shown(entry, day, seconds, clash, owner if frequent else "", tint, start, end + (seconds or 0), owner)
 
 
-def tint(tags: Sequence[str]) -> str:
-    """The class of a job's colour, by its first tag: the same everywhere and always."""
-    return f"tint-{zlib.crc32(tags[0].encode()) % TINTS}" if tags else "plain"
+def tints(tags: Iterable[str]) -> dict[str, str]:
+    """The class of each tag's colour: its own as long as there are enough, and much the same whatever other tags there are."""
+    found: dict[str, int] = {}
+    for tag in sorted(set(tags)):
+        own = zlib.crc32(tag.encode()) % TINTS
+        free = [number for number in range(TINTS) if number not in found.values()]
+        found[tag] = own if own in free or not free else min(free, key=lambda number: (number - own) % TINTS)
+    return {tag: f"tint-{number}" for tag, number in found.items()}

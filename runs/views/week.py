@@ -24,7 +24,7 @@ from runs.recent import usual_durations
 from runs.week import DAYS, Day, days_from
 from runs.weekclashes import clashes_of
 from runs.weekfires import FEW_A_DAY, Week, week_of
-from runs.weekwords import Shown, shown, tint
+from runs.weekwords import Shown, shown, tints
 
 # Of the day that is open, of the others, and of one that is asked for by itself.
 ROWS_OPEN, ROWS_CLOSED, ROWS_ALONE = 100, 40, 2000
@@ -130,9 +130,18 @@ def week_context(asked: Asked, jobs: QuerySet[Job], fires: QuerySet[Fire], now: 
         for entry in week.entries
     ]
     clashes = clashes_of(week.entries, seconds, connectors_by_job(jobs), days)
+    firsts = {job_id: own[0] for job_id, own in tags.items() if own}
+    colours = tints(firsts.values())
     marks = [clashes.marks.get(number) for number in range(len(week.entries))]
     items = [
-        shown(entry, days[entry.day], length, mark, entry.key in week.frequent, tags.get(entry.job_id, ()))
+        shown(
+            entry,
+            days[entry.day],
+            length,
+            mark,
+            entry.key in week.frequent,
+            colours.get(firsts.get(entry.job_id, ""), "plain"),
+        )
         for entry, length, mark in zip(week.entries, seconds, marks, strict=True)
     ]
     return {
@@ -147,7 +156,7 @@ def week_context(asked: Asked, jobs: QuerySet[Job], fires: QuerySet[Fire], now: 
         "clashes": clashes.lines,
         "more_clashes": clashes.more,
         "left_out": clashes.left_out,
-        "legend": _legend(items),
+        "legend": _legend(week, firsts, colours),
         "tags": sorted({tag for own in tags.values() for tag in own}),
         "zones": zone_options(),
         "earlier": asked.link(**{"from": asked.first - DAYS * DAY}) if asked.first > EARLIEST + DAYS * DAY else "",
@@ -194,10 +203,10 @@ def _listed(asked: Asked, days: Sequence[Day], items: Sequence[Shown], week: Wee
     ]
 
 
-def _legend(items: Sequence[Shown]) -> list[tuple[str, str]]:
+def _legend(week: Week, firsts: Mapping[str, str], colours: Mapping[str, str]) -> list[tuple[str, str]]:
     """(tag, class of its colour) of what is to come; at most so many."""
-    ahead = {item.tags[0] if item.tags else "" for item in items if item.entry.ahead}
-    return [(tag, tint([tag] if tag else [])) for tag in sorted(ahead)][:TAGS]
+    ahead = {firsts.get(entry.job_id, "") for entry in week.entries if entry.ahead}
+    return [(tag, colours.get(tag, "plain")) for tag in sorted(ahead)][:TAGS]
 
 
 @cache

@@ -83,3 +83,15 @@ def test_one_run_after_midnight_of_the_last_day_reads_as_a_time_of_day() -> None
     entries = [entry("a", 6, 23), entry("b", 6, 23)]
     (line,) = clashes_of(entries, [DAY / 12] * 2, ALL, DAYS).lines
     assert line.when == "Sun 23:00–01:00"
+
+
+def test_jobs_that_share_two_connectors_are_one_line() -> None:
+    both = {"a": {"db", "crm"}, "b": {"db", "crm"}}
+    (line,) = clashes_of([entry("a", 0, 2), entry("b", 0, 2)], [60.0] * 2, both, DAYS).lines
+    assert line.connector == "crm, db"
+
+
+def test_what_happens_at_many_times_of_day_is_one_line() -> None:
+    entries = [entry(job, 0, hour) for hour in range(5) for job in "ab"]
+    (line,) = clashes_of(entries, [60.0] * 10, ALL, DAYS).lines
+    assert line.when == "Mon, 5 times"

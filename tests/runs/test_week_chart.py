@@ -8,6 +8,7 @@ import pytest
 
 from runs.week import clock, days_from, days_in_words, place_of
 from runs.weekchart import AXIS, COLUMN, HEAD, HEIGHT, HOUR, LOWEST, Column, columns, fitting
+from runs.weekwords import tints
 
 PARIS = ZoneInfo("Europe/Paris")
 SPRING, AUTUMN = datetime.date(2026, 3, 26), datetime.date(2026, 10, 22)
@@ -100,15 +101,15 @@ def test_runs_at_once_stand_beside_each_other_and_later_ones_take_the_free_lane(
 def test_too_many_at_once_are_folded_into_one_that_names_them() -> None:
     (column, *_) = drawn(*(Thing(at(0, 2), at(0, 3), name=f"job-{number}") for number in range(30)))
     fold = next(block for block in column.blocks if "fold" in block.kind)
-    assert len(column.blocks) == 4
-    assert fold.label == "+27"
-    assert fold.title.startswith("27 more: job-")
-    assert fold.title.endswith("and 19 more")
+    assert len(column.blocks) == 3
+    assert fold.label == "+28"
+    assert fold.title.startswith("28 more: job-")
+    assert fold.title.endswith("and 20 more")
 
 
 def test_a_thousand_jobs_at_one_minute_make_few_marks() -> None:
     things = [Thing(at(day, 2), at(day, 2.5), name=f"job-{number}") for day in range(7) for number in range(1000)]
-    assert sum(len(column.blocks) for column in drawn(*things)) == 28
+    assert sum(len(column.blocks) for column in drawn(*things)) == 21
 
 
 def test_frequent_schedules_are_narrow_bands_and_the_rest_of_them_share_one() -> None:
@@ -132,3 +133,9 @@ def test_a_name_is_cut_to_the_room_and_left_out_where_it_would_say_little() -> N
         "a-rath…",
         "",
     )
+
+
+def test_tags_have_colours_of_their_own_while_there_are_enough() -> None:
+    names = [f"tag-{number}" for number in range(8)]
+    assert len(set(tints(names).values())) == 8
+    assert set(tints([*names, "one", "more"])) == {*names, "one", "more"}
