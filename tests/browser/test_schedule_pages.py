@@ -89,3 +89,39 @@ import datetime
 from django.utils import timezone
 print(json.dumps((timezone.now() + datetime.timedelta(days=3)).strftime("%Y-%m-%dT%H:%M")))
 """
+
+
+def test_the_week_is_a_picture_on_a_desk_and_a_table_on_a_phone(visit: Callable[..., Any], olga: Any) -> None:
+    desk = visit("/schedule/", storage_state=olga)
+    assert desk.locator("svg.week").is_visible()
+    assert desk.locator("svg.week .block").count() >= 6
+    phone = visit("/schedule/?tz=Europe/Paris", storage_state=olga, viewport=PHONE, java_script_enabled=False)
+    assert not phone.locator("svg.week").is_visible()
+    phone.locator(".week-days summary").nth(3).click()
+    assert "02:00" in phone.locator(".week-days details").nth(3).inner_text()
+
+
+def test_a_mark_of_the_week_says_what_it_is_and_leads_to_its_job(visit: Callable[..., Any], olga: Any) -> None:
+    page = visit("/schedule/", storage_state=olga)
+    mark = page.locator("svg.week a.block").last
+    assert mark.locator("title").text_content().startswith("nightly: ")
+    mark.click()
+    page.wait_for_url("**/jobs/nightly/")
+
+
+def test_zone_and_week_stay_in_the_address(visit: Callable[..., Any], olga: Any) -> None:
+    page = visit("/schedule/", storage_state=olga)
+    page.fill("[name=tz] >> nth=0", "Europe/Paris")
+    page.fill("[name=from]", "2026-03-26")
+    page.click("text=Show")
+    page.wait_for_url("**tz=Europe%2FParis**")
+    assert "clocks go forward at 02:00" in page.inner_text("#content")
+    page.click("text=Later week")
+    page.wait_for_url("**from=2026-04-02**")
+    assert page.input_value("[name=tz] >> nth=0") == "Europe/Paris"
+
+
+def test_on_paper_every_day_is_unfolded(visit: Callable[..., Any], olga: Any) -> None:
+    page = visit("/schedule/", storage_state=olga)
+    page.emulate_media(media="print")
+    assert page.locator(".week-days table").last.bounding_box()["height"] > 0

@@ -136,3 +136,18 @@ def test_a_job_that_a_freeze_is_not_about_is_not_listed():
     cast.job("daily", schedule="0 12 * * *")
     draft = Freeze(scope="connector", target="other", starts_at=utc("2026-01-01"), ends_at=utc("2026-02-01"))
     assert affected_fires(draft, Job.objects.all(), 99).total == 0
+
+
+def test_schedules_that_are_off_come_only_where_they_are_asked_for_and_say_so():
+    job = cast.job("a", schedule="0 12 * * *", enabled=False)
+    Preset.objects.create(job=job, name="full", schedule="0 6 * * *")
+    assert [fire.preset for fire in fires("2026-11-25", "2026-11-26")] == ["full"]
+    found = expected_fires(Job.objects.all(), utc("2026-11-25"), utc("2026-11-26"), 99, off=True)
+    assert [(fire.preset, fire.off) for fire in found] == [("full", False), ("", True)]
+
+
+def test_stretches_are_cut_where_it_is_wanted():
+    cast.job("busy", schedule="*/5 * * * *")
+    noon = utc("2026-11-25T12:00")
+    found = expected_fires(Job.objects.all(), utc("2026-11-25"), utc("2026-11-26"), 99, cuts=[noon])
+    assert [(fire.scheduled_at, fire.count) for fire in found] == [(utc("2026-11-25T00:05"), 143), (noon, 145)]

@@ -7,7 +7,8 @@ from django.urls import reverse
 from connectors.catalogue import save_connector
 from connectors.models import Connector
 from jobs.catalogue import save_job
-from jobs.usage import Use, uses_by_connector
+from jobs.models import Job
+from jobs.usage import Use, connectors_by_job, uses_by_connector
 from tests import cast
 
 pytestmark = pytest.mark.django_db
@@ -98,3 +99,12 @@ def test_jobs_that_somebody_may_not_see_are_counted_and_not_named(client, report
         assert "confidential" not in text
     client.post(address(reporting, "delete"), {"post": "yes"})
     assert Connector.objects.exists()
+
+
+def test_many_jobs_connectors_are_those_of_their_enabled_steps_in_two_queries(reporting, django_assert_max_num_queries):
+    bare = {key: value for key, value in QUERY.items() if key != "connector"}
+    save_job({"id": "own", "steps": [QUERY]}, by="o")
+    save_job({"id": "inherits", "steps": [bare], "step_defaults": {"connector": "reporting"}}, by="o")
+    save_job({"id": "off", "steps": [QUERY | {"enabled": False}]}, by="o")
+    with django_assert_max_num_queries(2):
+        assert connectors_by_job(Job.objects.all()) == {"own": {"reporting"}, "inherits": {"reporting"}}

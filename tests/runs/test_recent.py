@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from jobs.models import Job
 from runs.models import Run
 from runs.recent import Recent, newest_runs, percentile, usual_durations, usual_of
 from tests import cast
@@ -62,6 +63,24 @@ def test_jobs_that_never_ended_are_left_out() -> None:
     cast.run(cast.job("a"), "RUNNING")
     cast.run(cast.job("b"), "SUCCEEDED")
     assert list(usual_durations(["a", "b"])) == ["b"]
+
+
+@pytest.mark.django_db
+def test_how_long_many_jobs_take_is_read_from_the_newest_successful_runs(django_assert_num_queries: Any) -> None:
+    names = [cast.job(name).pk for name in ("well", "ill", "never")]
+    for name, state, seconds in (
+        *(("well", "SUCCEEDED", seconds) for seconds in (900, 10, 20, 30)),
+        ("well", "FAILED", 1),
+        ("ill", "FAILED", 5),
+    ):
+        run = cast.run(Job(pk=name), state)
+        Run.objects.filter(pk=run.pk).update(finished_at=run.started_at + datetime.timedelta(seconds=seconds))
+    with django_assert_num_queries(2):
+        found = usual_durations(names, 3)
+    assert {name: (usual.p50, usual.p95, usual.runs) for name, usual in found.items()} == {
+        "well": (20, 30, 3),
+        "ill": (5, 5, 1),
+    }
 
 
 def test_a_percentile_is_one_of_the_values() -> None:
