@@ -1,4 +1,6 @@
 // The part of the run page that changes: fetched again when the stream says so, keeping what is open and what has the focus.
+import { localize } from "./times.js";
+
 const standing = document.getElementById("standing");
 
 let fetching = false;
@@ -27,6 +29,7 @@ function replace(html) {
   const open = [...standing.querySelectorAll("details")].map((details) => details.open);
   standing.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
   standing.querySelectorAll("details").forEach((details, place) => { details.open = Boolean(open[place]); });
+  localize(standing);
   if (focused) document.getElementById(focused)?.focus();
   const state = standing.querySelector("[data-state]").dataset.state;
   if (state === before) return;
