@@ -72,7 +72,7 @@ class Block:
     @property
     def at(self) -> str:
         """Where the label stands."""
-        return mark_safe(f'x="{self.x + 6:.1f}" y="{self.y + 10.5:.1f}"')
+        return mark_safe(f'x="{self.x + (6 if self.bar else 3):.1f}" y="{self.y + 10.5:.1f}"')
 
 
 @dataclass(frozen=True)
