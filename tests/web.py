@@ -72,14 +72,16 @@ class Web:
         sql = "select coalesce(max(seq), 0) from runs_logline where run_id = ?"
         return int(self.database.execute(sql, [self.cast["runs"][run][0]]).fetchone()[0])
 
-    def write(self, run: str, *texts: str) -> None:
+    def write(self, run: str, *texts: str, level: str = "INFO", step: str = "load") -> None:
         """Append lines to a run's log, as its worker would."""
         pk, last = self.cast["runs"][run][0], self.last(run)
+        self.database.execute("begin")
         self.database.executemany(
             "insert into runs_logline (run_id, seq, at, level, step, attempt, text) "
-            "values (?, ?, '2026-01-02 03:04:05.678', 'INFO', 'load', 1, ?)",
-            [(pk, last + number, text) for number, text in enumerate(texts, 1)],
+            "values (?, ?, '2026-01-02 03:04:05.678', ?, ?, 1, ?)",
+            [(pk, last + number, level, step, text) for number, text in enumerate(texts, 1)],
         )
+        self.database.execute("commit")
 
     def set_state(self, run: str, state: str) -> None:
         """Move a run on."""

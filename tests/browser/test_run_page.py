@@ -67,25 +67,6 @@ def test_the_state_changes_without_a_reload(visit: Callable[..., Any], web: Web)
     web.set_state("live", "RUNNING")
 
 
-def test_following_lets_go_when_one_scrolls_up(visit: Callable[..., Any], web: Web) -> None:
-    page = visit(run_path(web, "long"))
-    web.set_state("long", "RUNNING")
-    page.reload()
-    page.wait_for_selector("text=live >> visible=true")
-    at_end = "log.scrollHeight - log.scrollTop - log.clientHeight < 40"
-    assert page.evaluate(at_end)
-    page.evaluate("log.scrollTop -= 3000")
-    page.wait_for_selector("#follow[aria-pressed=false]")
-    reading = page.evaluate("log.scrollTop")
-    web.write("long", "one", "two")
-    page.wait_for_selector("text=2 new lines", timeout=3000)
-    assert page.evaluate("log.scrollTop") == reading
-    page.click("#pill")
-    wait_for(lambda: page.evaluate(at_end), 5, "the newest line to be shown")
-    page.wait_for_selector("#pill", state="hidden")
-    page.wait_for_selector("#follow[aria-pressed=true]")
-
-
 def test_a_lost_connection_is_shown_and_nothing_is_lost_or_doubled(visit: Callable[..., Any], web: Web) -> None:
     page = visit(run_path(web, "flood"))
     web.set_state("flood", "RUNNING")

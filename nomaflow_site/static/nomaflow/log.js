@@ -15,6 +15,8 @@ const model = document.getElementById("line").content.querySelector("li");
 const { level, step, q } = form.elements;
 const links = Object.fromEntries([...document.querySelectorAll("[data-go]")].map((link) => [link.dataset.go, link]));
 
+const span = ({ dataset }) => ({ first: Number(dataset.first), last: Number(dataset.last), end: Number(dataset.end) });
+
 // The rows are all lines from `first` to `last` that pass the filter; the log's last line, as far as is known, is `end`.
 let { first, last, end } = span(list);
 let filter = chosen();
@@ -24,10 +26,6 @@ let unread = 0;
 let turn = 0; // Of requests: one that was overtaken is dropped.
 let busy = false;
 let top = 0;
-
-function span({ dataset }) {
-  return { first: +dataset.first, last: +dataset.last, end: +dataset.end };
-}
 
 function chosen() {
   const text = q.value.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&");
@@ -97,10 +95,11 @@ function add(rows, upward) {
   const edge = list[near];
   const before = edge?.getBoundingClientRect().top;
   list[upward ? "prepend" : "append"](...rows);
-  const full = list.childElementCount > MOST_ROWS;
-  while (list.childElementCount > MOST_ROWS) list[far].remove();
-  if (full && upward) last = seq(list[far]);
-  else if (full) first = seq(list[far]);
+  while (list.childElementCount > MOST_ROWS) {
+    list[far].remove();
+    if (upward) last = seq(list[far]);
+    else first = seq(list[far]);
+  }
   if (following) scroll(list.scrollHeight);
   else if (edge?.isConnected) scroll(list.scrollTop + edge.getBoundingClientRect().top - before);
 }
@@ -165,9 +164,7 @@ function point(line) {
   stay(false, place ? place.offsetTop - (list.clientHeight - place.offsetHeight) / 2 : list.scrollTop);
 }
 
-function show() {
-  if (target()) row(target()) ? point(target()) : move({ around: target() });
-}
+const show = () => target() && (row(target()) ? point(target()) : move({ around: target() }));
 
 function apply() {
   filter = chosen();
