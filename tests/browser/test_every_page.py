@@ -57,6 +57,11 @@ PAGES = [
     "/admin/auditlog/logentry/",
     "/admin/password_change/",
 ]
+# What is pressed or filled in on an operator page, as far as it's lower than a finger is wide.
+SMALL = """() => [...document.querySelectorAll(
+    ".page :is(button, .act, summary, select, textarea, input:not([type=checkbox], [type=radio], [type=hidden])), .top-menu a")]
+  .filter((target) => target.checkVisibility() && target.getBoundingClientRect().height < 39.5)
+  .map((target) => target.outerHTML.slice(0, 120))"""
 GRAVE = ("serious", "critical")
 
 
@@ -107,6 +112,7 @@ def test_a_page_fits_and_shuts_nobody_out(visit: Callable[..., Any], olga: Any, 
             faults = complaints(page)
             if wider := cut_off(page):
                 faults.append(f"{wider} px wider than the window")
+            faults += [f"too small to hit: {small}" for small in page.evaluate(SMALL)]
             if faults:
                 found[f"{size['width']} {scheme}"] = faults
     assert found == {}
