@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 
 from connectors.admin import leads_to
 from connectors.models import Connector
-from jobs.catalogue import calendar_names, diff_versions, duplicate_job, restore_version
+from jobs.catalogue import calendar_names, diff_kind, diff_versions, duplicate_job, restore_version
 from jobs.check import Place, World, check_run
 from jobs.definition import definition_of
 from jobs.forms import DuplicateForm
@@ -89,7 +89,7 @@ def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:
             versions=found,
             old=old,
             new=new,
-            diff=[(_kind(line), line) for line in diff_versions(old, new)],
+            diff=[(diff_kind(line), line) for line in diff_versions(old, new)],
             # What the job is already can't be restored; what a deleted one was last, can.
             may_restore=_may_restore(model_admin, request) and (new != found[0] or new.comment == "deleted"),
         )
@@ -145,10 +145,6 @@ def _chosen(versions: list[JobVersion], number: str | None) -> JobVersion | None
 
 def _may_restore(model_admin: "ModelAdmin[Job]", request: HttpRequest) -> bool:
     return model_admin.has_change_permission(request) and model_admin.has_add_permission(request)
-
-
-def _kind(line: str) -> str:
-    return {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "same")
 
 
 def _name(request: HttpRequest) -> str:

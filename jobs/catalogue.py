@@ -268,3 +268,8 @@ def diff_definitions(old: Definition | None, new: Definition | None, old_name: s
     before = readable_toml(old).splitlines() if old else []
     after = readable_toml(new, changed_from=old).splitlines() if new else []
     return list(difflib.unified_diff(before, after, old_name, new_name, lineterm=""))
+
+
+def diff_kind(line: str) -> str:
+    """What a line of a unified diff is, as pages mark it: added, removed, place or same."""
+    return {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "same")

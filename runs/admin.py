@@ -14,7 +14,7 @@ from jobs.permissions import may_cancel, may_run, visible_jobs
 from runs.catalogue import HEAVY
 from runs.control import request_cancel
 from runs.models import Fire, Run, WorkerNode
-from runs.templatetags.nomaflow import ICONS
+from runs.states import ICONS
 from runs.trigger import InvalidTrigger, RunInFlight, trigger_run
 from runs.visibility import visible_fires
 

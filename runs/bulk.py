@@ -53,7 +53,7 @@ def names(run_ids: Sequence[str]) -> str:
 def cancel_runs(user: Any, runs: Sequence[Run]) -> Told:
     """Ask for the end of each that the person may stop and that isn't over."""
     told = Told()
-    allowed = allowed_jobs(user, "cancel_job", runs)
+    allowed = allowed_jobs(user, "cancel_job", [run.job_id for run in runs])
     for run in runs:
         if not allowed(run.job_id):
             told.refused.append(f"{run.run_id}: you may not cancel runs of {run.job_id}.")
@@ -68,7 +68,7 @@ def replay_runs(user: Any, runs: Sequence[Run]) -> Told:
     """Start each one's job again with the values that the run was given."""
     told = Told()
     name = user.get_username()
-    allowed = allowed_jobs(user, "run_job", runs)
+    allowed = allowed_jobs(user, "run_job", [run.job_id for run in runs])
     jobs = Job.objects.in_bulk({run.job_id for run in runs})
     for run in runs:
         job = jobs.get(run.job_id)
@@ -86,9 +86,9 @@ def replay_runs(user: Any, runs: Sequence[Run]) -> Told:
     return told
 
 
-def allowed_jobs(user: Any, permission: str, runs: Sequence[Run]) -> Callable[[str], bool]:
-    """Which of the runs' jobs the person has the permission for, deleted ones where it's for all jobs. Asks once."""
+def allowed_jobs(user: Any, permission: str, job_ids: Sequence[str]) -> Callable[[str], bool]:
+    """Which of the jobs the person has the permission for, deleted ones where it's for all jobs. Asks once."""
     if user.is_superuser or user.has_perm(f"jobs.{permission}"):
         return lambda job_id: True
-    granted = get_objects_for_user(user, f"jobs.{permission}", Job).filter(pk__in={run.job_id for run in runs})
+    granted = get_objects_for_user(user, f"jobs.{permission}", Job).filter(pk__in=set(job_ids))
     return set(granted.values_list("pk", flat=True)).__contains__

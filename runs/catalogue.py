@@ -29,3 +29,8 @@ def attach_last_runs(jobs: Iterable[Any]) -> list[Any]:
     for job in found:
         job.last_run = runs.get(job.last_run_pk)
     return found
+
+
+def tags_of(jobs: QuerySet[Job]) -> list[str]:
+    """Every tag of the jobs, sorted."""
+    return sorted({str(tag) for tags in jobs.exclude(tags=[]).values_list("tags", flat=True) for tag in tags})

@@ -54,3 +54,14 @@ class Cause(models.TextChoices):
 
 # A moment that started a run, or will.
 STARTED = (Outcome.RAN, Outcome.LATE, Outcome.CAUGHT_UP)
+
+# How they look, beside their word: a sign, and for a moment's outcome the state whose colour it has.
+OUTCOMES = {
+    "ran": ("succeeded", "✓"),
+    "late": ("succeeded", "✓"),
+    "caught_up": ("succeeded", "↻"),
+    "waiting": ("waiting", "◷"),
+    "skipped": ("canceled", "⊘"),
+    "missed": ("failed", "✕"),
+}
+ICONS = {"QUEUED": "◷", "RUNNING": "▶", "SUCCEEDED": "✓", "FAILED": "✕", "CANCELED": "⊘"}

@@ -4,8 +4,8 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from jobs.words import seconds_in_words
 from runs.collisions import Interval, Overlap, collisions
-from runs.templatetags.nomaflow import seconds_in_words
 from runs.week import DAY, Day, clock, days_in_words, place_of
 from runs.weekfires import Entry
 

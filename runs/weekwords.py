@@ -5,8 +5,8 @@ import zlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from runs.states import Outcome, RunState
-from runs.templatetags.nomaflow import ICONS, OUTCOMES, seconds_in_words
+from jobs.words import seconds_in_words
+from runs.states import ICONS, OUTCOMES, Outcome, RunState
 from runs.week import Day, clock
 from runs.weekfires import Entry
 

@@ -12,25 +12,17 @@ from django.utils.safestring import SafeString
 from jobs.freezing import active_freezes
 from jobs.models import Freeze, FreezeScope
 from jobs.permissions import visible_jobs
-from jobs.words import duration
+from jobs.words import duration, seconds_in_words
 from nomaflow_site.lib.sealing import mask
 from runs import log_text
 from runs.catchup import open_misses
 from runs.health import ALIVE_SECONDS
 from runs.nodes import skewed_nodes
 from runs.punctuality import in_words
+from runs.states import ICONS, OUTCOMES
 from runs.visibility import runnable_fires
 
 register = template.Library()
-OUTCOMES = {
-    "ran": ("succeeded", "✓"),
-    "late": ("succeeded", "✓"),
-    "caught_up": ("succeeded", "↻"),
-    "waiting": ("waiting", "◷"),
-    "skipped": ("canceled", "⊘"),
-    "missed": ("failed", "✕"),
-}
-ICONS = {"QUEUED": "◷", "RUNNING": "▶", "SUCCEEDED": "✓", "FAILED": "✕", "CANCELED": "⊘"}
 
 
 @register.filter
@@ -143,20 +135,6 @@ def took(timed: Any) -> str:
     if timed.started_at is None:
         return "–"
     return seconds_in_words(((timed.finished_at or timezone.now()) - timed.started_at).total_seconds())
-
-
-def seconds_in_words(seconds: float) -> str:
-    """`850 ms`, `12.3 s`, `4 min 05 s`, `3 h 07 min`."""
-    seconds = max(seconds, 0.0)
-    if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours < 24 else f"{hours // 24} d {hours % 24:02} h"
 
 
 @register.filter

@@ -18,9 +18,10 @@ from guardian.shortcuts import get_objects_for_user
 from jobs.catalogue import switch_job
 from jobs.models import Job, Step
 from jobs.nextfire import next_fires
-from jobs.permissions import may_run, visible_jobs
+from jobs.permissions import visible_jobs
 from jobs.upcoming import Expected
-from runs.catalogue import attach_last_runs, with_counts
+from runs.bulk import allowed_jobs
+from runs.catalogue import attach_last_runs, tags_of, with_counts
 from runs.charts import StripBar, strip
 from runs.ledger import Described, described_schedules
 from runs.models import Run
@@ -76,7 +77,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
         "after": after,
         "last": cards[-1].job.pk if more else "",
         "live": 3 if any(card.active for card in cards) else 15,
-        "tags": _tags(seen),
+        "tags": tags_of(seen),
         "states": [*RunState.choices, (NEVER, "Never run")],
         "given": {name: request.GET.get(name, "") for name in ("q", "tag", "state", "enabled")},
         "may_edit": request.user.has_perm(EDIT),
@@ -133,10 +134,6 @@ def _tagged(request: HttpRequest) -> list[tuple[str, list[str]]]:
     return list(visible_jobs(request.user).values_list("pk", "tags"))
 
 
-def _tags(jobs: QuerySet[Job]) -> list[str]:
-    return sorted({str(tag) for tags in jobs.exclude(tags=[]).values_list("tags", flat=True) for tag in tags})
-
-
 # What can be done
 
 
@@ -182,8 +179,9 @@ def _run_all(request: HttpRequest, jobs: list[Job]) -> None:
     started, refused = [], []
     name = request.user.get_username()
     user: Any = request.user
+    may_run = allowed_jobs(user, "run_job", [job.pk for job in jobs])
     for job in jobs:
-        if not may_run(user, job):
+        if not may_run(job.pk):
             refused.append(f"You may not run {job.pk}.")
             continue
         try:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from jobs.permissions import visible_jobs
 from runs.bulk import allowed_jobs, cancel_runs, replay_runs
+from runs.catalogue import tags_of
 from runs.history import ANY_END, TRIGGERS, Filters, read_filters
 from runs.models import Run
 from runs.progress import Progress, last_attempts, progress_of
@@ -61,7 +62,7 @@ def run_list(request: HttpRequest) -> HttpResponseBase:
         "addresses": _addresses(filters, page, paged=before is not None or after is not None),
         "states": RunState.choices,
         "triggers": TRIGGERS.items(),
-        "tags": _tags(request.user),
+        "tags": tags_of(visible_jobs(request.user)),
         "live": 3 if any(run.state in ACTIVE for run in page.runs) else 15,
         **_allowed(request.user, page),
     }
@@ -87,14 +88,11 @@ def _addresses(filters: Filters, page: Page, *, paged: bool) -> dict[str, str]:
 
 def _allowed(user: Any, page: Page) -> dict[str, bool]:
     verbs = {"may_cancel": "cancel_job", "may_replay": "run_job"}
-    allowed = {name: allowed_jobs(user, permission, page.runs) for name, permission in verbs.items()}
+    allowed = {
+        name: allowed_jobs(user, permission, [run.job_id for run in page.runs]) for name, permission in verbs.items()
+    }
     found = {name: any(may(run.job_id) for run in page.runs) for name, may in allowed.items()}
     return {**found, "may_act": any(found.values())}
-
-
-def _tags(user: Any) -> list[str]:
-    tagged = visible_jobs(user).exclude(tags=[]).values_list("tags", flat=True)
-    return sorted({str(tag) for tags in tagged for tag in tags})
 
 
 @login_required

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
-from jobs.catalogue import diff_definitions
+from jobs.catalogue import diff_definitions, diff_kind
 from jobs.permissions import may_run
 from runs.api.log import chosen_lines, download
 from runs.catalogue import HEAVY
@@ -95,16 +95,15 @@ def _given(run: Run) -> dict[str, Any]:
     if good is None:
         return {"good": None}
     lines = diff_definitions(_whole(good), _whole(run), good.run_id, run.run_id)
-    return {"good": good, "changed": differences(run, good), "definition_diff": [(_mark(line), line) for line in lines]}
+    return {
+        "good": good,
+        "changed": differences(run, good),
+        "definition_diff": [(diff_kind(line), line) for line in lines],
+    }
 
 
 def _whole(run: Run) -> dict[str, Any]:
     return {"steps": [], "presets": [], **run.snapshot}
-
-
-def _mark(line: str) -> str:
-    """The class of a line of a unified diff."""
-    return {"+": "added", "-": "removed", "@": "place"}.get(line[:1], "same")
 
 
 def _ahead(run: Run, attempts: Sequence[StepRun]) -> list[tuple[int, str, str]]:
@@ -114,7 +113,3 @@ def _ahead(run: Run, attempts: Sequence[StepRun]) -> list[tuple[int, str, str]]:
     reached = {attempt.number for attempt in attempts}
     steps = enumerate(run.snapshot.get("steps", []))
     return [(number + 1, step["name"], step["type"]) for number, step in steps if number not in reached]
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
