@@ -1,16 +1,20 @@
 """Connectors and their named queries."""
 
+from collections.abc import Mapping
+
 from django.core.validators import RegexValidator
 from django.db import models
 
 from connectors.definition import Definition
+from connectors.kind import Kind
+from connectors.kinds import kinds
 from nomaflow_site.lib.sealing import EncryptedJSONField, SealedJSONField, unseal
 
 NAME = RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, - and _ only.")
 
 
-class Connector(models.Model):
-    """A named description of how to reach a database, an HTTP API or a directory. Secrets are one encrypted column."""
+class Endpoint(models.Model):
+    """A named description of how to reach another system. Secrets are one encrypted column; `kinds()` says what there is."""
 
     name = models.CharField(max_length=100, unique=True, validators=[NAME])
     kind = models.CharField(max_length=20)
@@ -21,10 +25,16 @@ class Connector(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        abstract = True
         ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
+
+    @staticmethod
+    def kinds() -> Mapping[str, Kind]:
+        """The kinds that there are, by name."""
+        raise NotImplementedError("an endpoint says which kinds it may be of")
 
     def definition(self) -> Definition:
         """The values for the process that connects, secrets opened."""
@@ -35,8 +45,25 @@ class Connector(models.Model):
             config=unseal(self.config, hidden.append),
             secrets=self.secrets,
             hidden=tuple(hidden),
-            queries=dict(self.queries.values_list("name", "sql")) if self.pk else {},
+            queries=self.named_queries(),
         )
+
+    def named_queries(self) -> dict[str, str]:
+        """SQL texts by name, for kinds that have them."""
+        return {}
+
+
+class Connector(Endpoint):
+    """How to reach a database, an HTTP API or a directory."""
+
+    @staticmethod
+    def kinds() -> Mapping[str, Kind]:
+        """What `connectors/kinds/` holds."""
+        return kinds()
+
+    def named_queries(self) -> dict[str, str]:
+        """The SQL texts kept with it."""
+        return dict(self.queries.values_list("name", "sql")) if self.pk else {}
 
 
 class NamedQuery(models.Model):
