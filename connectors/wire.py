@@ -82,16 +82,12 @@ class Deadline:
         return TooLong(f"took longer than {self.seconds:g} s in total")
 
 
-def _connect(connection: HTTPConnection) -> socket.socket:
-    """A socket to one of the addresses that were checked. The name is resolved once: a second answer could be another."""
-    deadline: Deadline = _current.deadline
-    host, port = connection.host, int(connection.port or 0)
-    try:
-        answers = resolve(host, port, allow_private=deadline.allow_private, seconds=deadline.left)
-    except socket.gaierror as error:
-        raise NameResolutionError(host, connection, error) from error
-    except TimeoutError as error:
-        raise ConnectTimeoutError(connection, str(error)) from error
+def dial(host: str, port: int, deadline: Deadline) -> socket.socket:
+    """A socket to one of the addresses of `host`, all of them checked. The name is resolved once: a second answer could be another.
+
+    Raises Refused, socket.gaierror, TimeoutError when `deadline` leaves no time for it, OSError when nobody answers.
+    """
+    answers = resolve(host, port, allow_private=deadline.allow_private, seconds=deadline.left)
     failure: OSError = OSError("the name has no address")
     for family, kind, protocol, _, address in answers:
         sock = socket.socket(family, kind, protocol)
@@ -108,8 +104,21 @@ def _connect(connection: HTTPConnection) -> socket.socket:
             sock.close()
             raise
     if isinstance(failure, TimeoutError):
-        raise ConnectTimeoutError(connection, f"no connection within {deadline.seconds:g} s") from failure
-    raise NewConnectionError(connection, f"{failure.strerror or failure}") from failure
+        raise TimeoutError(f"no connection within {deadline.seconds:g} s") from failure
+    raise failure
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """`dial` with the errors that urllib3 knows."""
+    host, port = connection.host, int(connection.port or 0)
+    try:
+        return dial(host, port, _current.deadline)
+    except socket.gaierror as error:
+        raise NameResolutionError(host, connection, error) from error
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, str(error)) from error
+    except OSError as error:
+        raise NewConnectionError(connection, f"{error.strerror or error}") from error
 
 
 class _Connection(HTTPConnection):
