@@ -1,4 +1,4 @@
-"""The one door by which jobs are written: checked, versioned, told to the floors above after the commit."""
+"""The one door by which jobs are written: checked, versioned, told to the floors above."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -191,7 +191,7 @@ def record_version(
     comment: str = "",
     before: Definition | None = None,
 ) -> JobVersion:
-    """Keep what the job is now, and tell `job_saved` after the commit. `before` is what it was, None for a new job."""
+    """Keep what the job is now, and tell `job_saved`. `before` is what it was, None for a new job."""
     definition = definition_of(job)
     number = _next_number(job.id)
     Job.objects.filter(pk=job.pk).update(version=number)
@@ -209,7 +209,7 @@ def _next_number(job_id: str) -> int:
 
 
 def _tell(job_id: str, by: str, before: Definition | None, after: Definition | None) -> None:
-    transaction.on_commit(lambda: job_saved.send_robust(Job, job_id=job_id, by=by, before=before, after=after))
+    job_saved.send_robust(Job, job_id=job_id, by=by, before=before, after=after)
 
 
 def switch_job(job: Job, enabled: bool, *, by: str, user: Any = None) -> Job:

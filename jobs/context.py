@@ -22,6 +22,9 @@ class Link(Protocol):
     def is_cancelled(self) -> bool:
         """Whether the step has been told to stop."""
 
+    def guard(self, text: str) -> None:
+        """Have somebody told, while the step goes on; it's recorded when this returns."""
+
     def prune(self, before: str) -> dict[str, int]:
         """Have one bounded batch of runs that ended before that ISO time removed; how many rows of what, all 0 when none is left.
 
@@ -93,6 +96,13 @@ class Context:
     def progress(self, done: int, total: int | None = None) -> None:
         """Show how far the step has come, in the log and on the run's page."""
         self.link.progress(done, total)
+
+    def guard_warning(self, text: str) -> None:
+        """Warn in the log, and let those who are told of this job's failures hear it now; the step goes on.
+
+        For what is suspicious but no reason to fail: half of a table gone, a mirror that shrank. The same text is told once a run.
+        """
+        self.link.guard(text)
 
     def close(self) -> None:
         """Give back every connector that was opened. Called by whoever runs the step."""

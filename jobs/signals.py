@@ -1,4 +1,6 @@
-"""News for the floors above: sent after the commit, so that who listens sees what has happened."""
+"""News for the floors above: sent inside the transaction of the change, so that what a listener writes is stored with it or not
+at all. A listener writes rows only, and acts on the world after the commit.
+"""
 
 from django.dispatch import Signal
 

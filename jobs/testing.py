@@ -31,6 +31,7 @@ class FakeLink:
         self.cancelled = False
         self.to_prune: list[dict[str, int]] = []
         self.prune_calls: list[str] = []
+        self.guard_warnings: list[str] = []
 
     def connector(self, name: str) -> Definition:
         """The definition given under `name`; ConnectorError naming the ones there are."""
@@ -47,6 +48,10 @@ class FakeLink:
     def is_cancelled(self) -> bool:
         """As the test says."""
         return self.cancelled
+
+    def guard(self, text: str) -> None:
+        """Remember it."""
+        self.guard_warnings.append(text)
 
     def prune(self, before: str) -> dict[str, int]:
         """The next batch that the test gave; then there's nothing left."""

@@ -20,6 +20,7 @@ from django_celery_beat.models import PeriodicTasks
 from django_celery_beat.schedulers import DatabaseScheduler
 
 from runs import catchup, firing, janitor, nodes
+from runs.companions import Companions
 from runs.internal import ensure_internal_jobs
 from runs.schedules import sync_all
 from runs.timers import SET_BACK, Timer, load_timers
@@ -146,6 +147,7 @@ class BeatLife:
         self._id = nodes.new_node_id()
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._live, daemon=True)
+        self._companions = Companions()
 
     def __enter__(self) -> "BeatLife":
         connection_created.connect(be_patient, dispatch_uid="runs.beat.be_patient")
@@ -153,11 +155,13 @@ class BeatLife:
         _make_internal_jobs()
         sync_all()
         self._thread.start()
+        self._companions.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stopped.set()
         self._thread.join(5)
+        self._companions.stop()
         nodes.sign_out(self._id)
 
     def _live(self) -> None:
@@ -183,5 +187,6 @@ class BeatLife:
         if time.monotonic() - (Scheduler.ticked_at or 0.0) < STALE_SECONDS:
             nodes.sign_of_life(self._id, nodes.BEAT)
         janitor.reap()
+        janitor.notice_long()
         janitor.resend()
         janitor.forget_dead_nodes()

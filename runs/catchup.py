@@ -2,7 +2,6 @@
 
 import datetime
 from collections.abc import Sequence
-from functools import partial
 
 from django.db import connection, transaction
 from django.db.models import Min, QuerySet
@@ -116,4 +115,4 @@ def _drop(fire: Fire, reason: str) -> None:
 
 def _save(fire: Fire) -> None:
     fire.save(update_fields=["outcome", "cause", "reason", "run"])
-    transaction.on_commit(partial(tell, [fire]))
+    tell([fire])

@@ -10,6 +10,7 @@ from runs.catalogue import HEAVY
 from runs.hold import announce
 from runs.logs import add_line
 from runs.models import Run, StepRun
+from runs.signals import run_finished
 from runs.states import ACTIVE, RunState
 
 
@@ -51,7 +52,7 @@ def _end_waiting(run_pk: int) -> None:
 
 
 def end_without_worker(run: Run, state: RunState, reason: str) -> None:
-    """Complete the records of a run that has just been ended by somebody who doesn't hold it: reason, steps, last line.
+    """Complete the records of a run that has just been ended by somebody who doesn't hold it: reason, steps, last line, news.
 
     The caller has moved the run to `state` in the same transaction, and announces it after the commit.
     """
@@ -77,3 +78,4 @@ def end_without_worker(run: Run, state: RunState, reason: str) -> None:
         if step.number not in reached
     )
     add_line(run, "WARNING" if state is RunState.CANCELED else "ERROR", f"run {state}: {reason}")
+    run_finished.send_robust(sender=Run, run=run)

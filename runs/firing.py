@@ -25,7 +25,7 @@ from jobs.timetable import Moment
 from nomaflow_site.lib.faults import faultpoint
 from runs.models import Fire, Run
 from runs.punctuality import Policy, Verdict, in_words, judge
-from runs.signals import fire_skipped
+from runs.signals import fires_skipped
 from runs.states import Cause, Outcome
 from runs.timers import Timer, cursor_of
 from runs.trigger import InvalidTrigger, RunInFlight, draft_run, store_runs
@@ -87,8 +87,8 @@ def _record(timers: Sequence[Timer], now: datetime.datetime, *, ended: bool = Fa
             Fire.objects.bulk_create(fires)
             faultpoint("firing.before_cursor")
             _move_on(news)
+            tell(fires)
         faultpoint("firing.before_commit")
-        transaction.on_commit(partial(tell, fires))
     for look in looks:
         look.timer.cursor = look.last if look.moments or look.older else cursors[look.timer.pk]
     faultpoint("firing.after_commit")
@@ -250,8 +250,11 @@ def _leave_out(fire: Fire, cause: Cause, reason: str) -> None:
 
 
 def tell(fires: Sequence[Fire]) -> None:
-    """After the commit: the floors above hear of every moment that started nothing, except on days off, which are planned."""
-    for fire in fires:
-        if fire.outcome in (Outcome.SKIPPED, Outcome.MISSED) and fire.cause != Cause.CALENDAR:
-            log.warning("%s did not run: %s", fire, fire.reason)
-            fire_skipped.send_robust(sender=Fire, fire=fire)
+    """The floors above hear of every moment that started nothing, except on days off, which are planned. Inside the transaction."""
+    unplanned = [
+        fire for fire in fires if fire.outcome in (Outcome.SKIPPED, Outcome.MISSED) and fire.cause != Cause.CALENDAR
+    ]
+    for fire in unplanned:
+        log.warning("%s did not run: %s", fire, fire.reason)
+    if unplanned:
+        fires_skipped.send_robust(sender=Fire, fires=unplanned)

@@ -22,7 +22,7 @@ from nomaflow_site.lib.redact import Masker
 from runs import dispatch
 from runs.logs import LogWriter
 from runs.models import Run, StepRun
-from runs.signals import run_finished
+from runs.signals import guard_warned, run_finished
 from runs.states import ACTIVE, RunState
 
 DATABASE_PAUSE = 0.5
@@ -91,6 +91,13 @@ class Hold:
         """A marker of the framework's own in the run's log."""
         self.log.add(level, text, step=step, attempt=attempt)
 
+    def warn(self, text: str, step: str, attempt: int) -> None:
+        """A guard of the step warns: a line of the log, and news for the floors above."""
+        text = self.masker.text(text)
+        self.say("WARNING", f"guard: {text}", step, attempt)
+        with transaction.atomic():
+            guard_warned.send_robust(sender=Run, run=self.run, step=step, text=text)
+
     def begin_step(self, step: StepPlan, attempt: int, pid: int, host: str) -> StepRun:
         """The attempt's row, written before the step's code runs."""
         row = self._row(step, attempt, RunState.RUNNING, started_at=timezone.now(), pid=pid, host=host)
@@ -149,6 +156,8 @@ class Hold:
                     row.save(update_fields=ENDING_FIELDS)
             StepRun.objects.bulk_create(self._new)
             written = self.log.write()
+            if self.run.is_over:
+                run_finished.send_robust(sender=Run, run=self.run)
         self.log.forget(written)
         self._changed, self._new = [], []
 
@@ -204,7 +213,7 @@ def _history(run: Run) -> models.QuerySet[StepRun]:
 
 
 def announce(run: Run) -> None:
-    """Tell everybody who waits for the end of `run`: its parent, the next in the job's queue, the floors above."""
+    """Wake everybody who waits for the end of `run`: its parent, the next in the job's queue."""
     if run.parent_id:
         wake_parent(run.parent_id)
     if run.overlap != Overlap.ALLOW:
@@ -212,7 +221,6 @@ def announce(run: Run) -> None:
         pk = following.order_by("pk").values_list("pk", flat=True).first()
         if pk:
             dispatch.wake(pk)
-    run_finished.send_robust(sender=Run, run=run)
 
 
 def wake_parent(parent_pk: int) -> None:

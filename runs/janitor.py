@@ -6,7 +6,7 @@ import logging
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from jobs.plan import StepPlan, plan_of
 from runs import dispatch, flow
@@ -14,7 +14,8 @@ from runs.control import end_without_worker
 from runs.hold import announce
 from runs.logs import add_line
 from runs.models import Run, StepRun, WorkerNode
-from runs.states import RunState
+from runs.signals import run_is_long
+from runs.states import ACTIVE, RunState
 
 log = logging.getLogger(__name__)
 # A wake-up that nobody has acted on for so many sweeps is sent again.
@@ -78,6 +79,26 @@ def _verdict(run: Run, lost: StepRun | None) -> flow.End | flow.Repeat:
 
 def _step(run: Run, row: StepRun) -> StepPlan:
     return plan_of(run.snapshot).steps[row.number]
+
+
+def notice_long() -> int:
+    """Tell the floors above of runs in flight for longer than their job expects, each once; how many there were.
+
+    A run that waits to be started is in flight, too: nobody else would say that no worker takes it.
+    """
+    watched = Run.objects.filter(state__in=ACTIVE, long_run_minutes__isnull=False, long_noticed_at=None)
+    ages = watched.values_list("pk", "long_run_minutes", Coalesce("started_at", "created_at"), Now())
+    overdue = [pk for pk, minutes, since, now in ages if now - since >= datetime.timedelta(minutes=minutes)]
+    return sum(_notice_long(pk) for pk in overdue)
+
+
+def _notice_long(pk: int) -> bool:
+    with transaction.atomic():
+        # Several processes look; the one that writes the time tells.
+        if not Run.objects.filter(pk=pk, state__in=ACTIVE, long_noticed_at=None).update(long_noticed_at=Now()):
+            return False
+        run_is_long.send_robust(sender=Run, run=Run.objects.get(pk=pk))
+        return True
 
 
 def resend(most: int = BATCH) -> int:

@@ -56,6 +56,8 @@ class Run(models.Model):
     cancel_requested_by = models.CharField(max_length=160, blank=True)
     claims = models.PositiveIntegerField(default=0, editable=False)
     lost_count = models.PositiveSmallIntegerField(default=0)
+    # After how long in flight somebody wants to hear of it, and when that was noticed.
+    long_run_minutes = models.PositiveIntegerField(null=True, blank=True, editable=False)
     long_noticed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

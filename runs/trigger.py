@@ -97,6 +97,7 @@ def draft_run(job: Job, overrides: Overrides = Overrides(), preset: str = "") ->
         log_level=fire.log_level or job.log_level,
         overlap=job.overlap,
         step_count=len(plan.steps),
+        long_run_minutes=(job.alerts or {}).get("on_long_run_minutes"),
     )
 
 

@@ -20,6 +20,7 @@ from jobs.plan import StepPlan
 from jobs.steps import step_types
 from nomaflow_site.lib.sealing import CannotDecrypt
 from runs import engine, janitor, nodes
+from runs.companions import Companions
 from runs.executor.spawn import ForkServer, SpawnFailed
 from runs.executor.supervisor import Ending, How, run_child
 from runs.hold import Hold, lease
@@ -107,6 +108,16 @@ class StepWatcher:
             self._hold.masker.add(secret)
         return {"connector": {**vars(found), "hidden": list(found.hidden)}}
 
+    def guard(self, text: str) -> dict[str, Any]:
+        """Record a warning of the step's guard; a database that is away doesn't fail the step, the log has the warning."""
+        try:
+            self._hold.warn(text, self._step.name, self._attempt)
+        except (DatabaseError, InterfaceError) as error:
+            connection.close()
+            log.warning("%s: a guard warning could not be passed on: %s", self._hold.run.run_id, error)
+            self._hold.say("WARNING", "the warning above could not be passed on", self._step.name, self._attempt)
+        return {"noted": True}
+
     def prune(self, before: str) -> dict[str, Any]:
         """Remove one batch of old runs for a step of an internal type, and for no other: a plugin may speak on the socket, too."""
         if not _is_internal(self._step.type):
@@ -155,6 +166,7 @@ class Worker:
         self._stopped = threading.Event()
         self._housekeeping = threading.Thread(target=self._keep_house, name="housekeeping", daemon=True)
         self._renewed_at = time.monotonic()
+        self._companions = Companions()
 
     # Life
 
@@ -164,6 +176,7 @@ class Worker:
         self._forks.start()
         nodes.sign_in(self.owner, nodes.WORKER, self._slots)
         self._housekeeping.start()
+        self._companions.start()
 
     def drain(self) -> None:
         """Take no further steps; those in flight get some seconds to end, then they're interrupted."""
@@ -186,6 +199,7 @@ class Worker:
         self._stopped.set()
         self._housekeeping.join(5)
         self._forks.stop()
+        self._companions.stop()
         with contextlib.suppress(Exception):
             nodes.sign_out(self.owner)
 
@@ -251,6 +265,7 @@ class Worker:
                     due_at = now + DUE_SECONDS
                 if now >= sweep_at:
                     janitor.reap()
+                    janitor.notice_long()
                     # Several workers shouldn't all sweep in the same moment for ever.
                     sweep_at = now + settings.NOMAFLOW_SWEEP_SECONDS * random.uniform(0.6, 1.0)
             except Exception as error:

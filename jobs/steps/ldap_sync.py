@@ -19,6 +19,8 @@ from nomaflow_site.lib.config import CodeField, ConfigForm, ConnectorField, List
 
 SERVER_FIELDS = ("server", "bind_dn", "bind_password", "start_tls", "verify_tls", "ca_file", "ldap_timeout_seconds")
 REPORT_EVERY = 1000
+# Fewer pruned rows than this are everyday, whatever share of a small table they are.
+WORTH_A_WARNING = 10
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -248,7 +250,7 @@ def _apply_table(ctx: Context, config: Mapping[str, Any], mapped: Mapped) -> Cou
     present = [tuple(row[place] for place in places) for row in rows]
     with client.transaction() as tx:
         # Before the upsert: a row that goes may hold a unique value that a new one needs.
-        pruned = _prune(tx, config, schema, table, keys, present) if config["prune"] != "off" else 0
+        pruned = _prune(ctx, tx, config, schema, table, keys, present) if config["prune"] != "off" else 0
         inserted, updated, unchanged = tx.upsert(schema, table, columns, keys, rows)
     return Counts(inserted, updated, unchanged, pruned)
 
@@ -263,7 +265,13 @@ def _with_active(config: Mapping[str, Any], mapped: Mapped) -> tuple[list[str], 
 
 
 def _prune(
-    tx: Any, config: Mapping[str, Any], schema: str | None, table: str, keys: list[str], present: list[Any]
+    ctx: Context,
+    tx: Any,
+    config: Mapping[str, Any],
+    schema: str | None,
+    table: str,
+    keys: list[str],
+    present: list[Any],
 ) -> int:
     """Prune what is gone, unless that is suspiciously much. The caller's transaction undoes it when this raises."""
     missing, total = tx.missing_count(schema, table, keys, present)
@@ -272,19 +280,25 @@ def _prune(
             f"The search found nothing, and {table} has {total:,} rows: nothing was pruned. Check search_base and search_filter."
         )
     if config["prune"] == "delete":
-        _refuse_too_many(missing, total, config)
+        _guard(ctx, missing, total, config)
         return int(tx.prune(schema, table, keys, present, None)) if missing else 0
     pruned = int(tx.prune(schema, table, keys, present, config["deactivate_column"] or "active"))
     # Rows switched off by earlier runs are missing for good; they count on neither side.
-    _refuse_too_many(pruned, total - missing + pruned, config)
+    _guard(ctx, pruned, total - missing + pruned, config)
     return pruned
 
 
-def _refuse_too_many(gone: int, total: int, config: Mapping[str, Any]) -> None:
+def _guard(ctx: Context, gone: int, total: int, config: Mapping[str, Any]) -> None:
+    """Refuse to prune suspiciously much, and warn of what comes near it."""
     percent = 100 * gone / total if total else 0
     if percent > config["max_prune_percent"]:
         raise StepFailed(
             f"{gone:,} of {total:,} rows ({percent:.1f} %) are no longer in the directory; at most "
             f"{config['max_prune_percent']:g} % may be pruned at once, so nothing was changed. "
             "If this is right, raise max_prune_percent for one run."
+        )
+    if gone >= WORTH_A_WARNING and config["max_prune_percent"] / 2 < percent and config["max_prune_percent"] < 100:
+        ctx.guard_warning(
+            f"{gone:,} of {total:,} rows ({percent:.1f} %) are no longer in the directory and are pruned; "
+            f"above {config['max_prune_percent']:g} % the step would have refused"
         )

@@ -185,6 +185,10 @@ class _SocketLink:
         """Whether SIGTERM has come."""
         return self._cancelled.came
 
+    def guard(self, text: str) -> None:
+        """Have the supervising side write it down; the answer says that it has."""
+        self._ask({"guard": str(text)})
+
     def prune(self, before: str) -> dict[str, int]:
         """Ask for one batch of old runs to be removed; the supervising side says no to all but internal step types."""
         answer = self._ask({"prune": before})

@@ -58,6 +58,9 @@ class Watcher(Protocol):
     def connector(self, name: str) -> dict[str, Any]:
         """The answer to a step that asks for a connector."""
 
+    def guard(self, text: str) -> dict[str, Any]:
+        """The answer to a step whose guard warns, once the warning is recorded."""
+
     def prune(self, before: str) -> dict[str, Any]:
         """The answer to a step that asks for a batch of old runs to be removed. Short: nothing else is watched meanwhile."""
 
@@ -219,6 +222,8 @@ class Supervision:
             message = json.loads(line)
             if "connector" in message:
                 self._answer(self._watcher.connector(str(message["connector"])))
+            elif "guard" in message:
+                self._answer(self._watcher.guard(str(message["guard"])))
             elif "prune" in message:
                 self._answer(self._watcher.prune(str(message["prune"])))
             elif "progress" in message:

@@ -9,7 +9,7 @@ import pytest
 from jobs.models import Freeze, Job
 from runs.catchup import MOST_AT_ONCE, dismiss, open_misses, run_missed, start_waiting
 from runs.models import Fire, Run
-from runs.signals import fire_skipped
+from runs.signals import fires_skipped
 from runs.states import Cause, Outcome, RunState
 from tests.runs.conftest import MakeJob
 
@@ -95,13 +95,13 @@ def test_what_waits_by_policy_is_dropped_and_told_when_its_schedule_is_switched_
     Job.objects.update(enabled=False)
     heard: list[Fire] = []
 
-    def listen(fire: Fire, **kwargs: object) -> None:
-        heard.append(fire)
+    def listen(fires: list[Fire], **kwargs: object) -> None:
+        heard.extend(fires)
 
-    fire_skipped.connect(listen)
+    fires_skipped.connect(listen)
     with django_capture_on_commit_callbacks(execute=True):
         start_waiting(NOON)
-    fire_skipped.disconnect(listen)
+    fires_skipped.disconnect(listen)
     assert (fresh(fire).outcome, fresh(fire).cause) == (Outcome.SKIPPED, Cause.DISABLED)
     assert heard == [fire]
 

@@ -11,7 +11,7 @@ from jobs.models import Calendar, Freeze, Job, Preset
 from runs import firing
 from runs.firing import record_due
 from runs.models import Fire, Run
-from runs.signals import fire_skipped
+from runs.signals import fires_skipped
 from runs.states import Cause, Outcome
 from runs.timers import Timer, load_timers
 from tests.runs.conftest import MakeJob
@@ -93,14 +93,14 @@ def test_a_moment_that_meets_a_run_in_flight_is_skipped_and_told(
     hourly()
     heard: list[str] = []
 
-    def listen(fire: Fire, **kwargs: object) -> None:
-        heard.append(fire.cause)
+    def listen(fires: list[Fire], **kwargs: object) -> None:
+        heard.extend(fire.cause for fire in fires)
 
-    fire_skipped.connect(listen)
+    fires_skipped.connect(listen)
     with django_capture_on_commit_callbacks(execute=True):
         look(NOON)
         look(NOON + HOUR)
-    fire_skipped.disconnect(listen)
+    fires_skipped.disconnect(listen)
     first = Run.objects.get()
     assert Fire.objects.latest("scheduled_at").reason == f"{first.run_id} was still QUEUED"
     assert heard == [Cause.OVERLAP]
@@ -199,13 +199,13 @@ def test_a_day_off_is_a_row_with_its_reason_and_no_news(hourly: Any, django_capt
     hourly(exclude_calendar_id="holidays")
     heard: list[Fire] = []
 
-    def listen(fire: Fire, **kwargs: object) -> None:
-        heard.append(fire)
+    def listen(fires: list[Fire], **kwargs: object) -> None:
+        heard.extend(fires)
 
-    fire_skipped.connect(listen)
+    fires_skipped.connect(listen)
     with django_capture_on_commit_callbacks(execute=True):
         look(NOON)
-    fire_skipped.disconnect(listen)
+    fires_skipped.disconnect(listen)
     assert ledger("cause", "reason") == [("calendar", "holidays: Canada Day")]
     assert not heard
 

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from jobs.models import Overlap
 from jobs.plan import plan_of
 from runs.hold import Fenced, Hold, claim
 from runs.models import LogLine, Run, StepRun
-from runs.signals import run_finished
+from runs.signals import guard_warned, run_finished
 from runs.states import RunState
 from runs.trigger import trigger_run
 from tests.runs.conftest import MakeJob
@@ -81,6 +82,46 @@ def test_the_end_of_a_run_is_announced_once_with_its_state(make_run: MakeRun) ->
     held(make_run()).finish(RunState.FAILED, "broken")
     run_finished.disconnect(listen)
     assert heard == ["FAILED"]
+
+
+def test_who_hears_of_an_end_writes_into_its_transaction(make_run: MakeRun) -> None:
+    hold = held(make_run())
+    seen: list[object] = []
+
+    def listen(run: Run, **kwargs: object) -> None:
+        steps = list(run.step_runs.values_list("state", flat=True))
+        seen.append((connection.in_atomic_block, Run.objects.get(pk=run.pk).state, steps))
+
+    run_finished.connect(listen)
+    hold.finish(RunState.FAILED, "broken")
+    run_finished.disconnect(listen)
+    assert seen == [(True, "FAILED", ["CANCELED", "CANCELED"])]
+
+
+def test_a_listener_that_fails_costs_the_run_nothing(make_run: MakeRun) -> None:
+    def listen(**kwargs: object) -> None:
+        raise ZeroDivisionError
+
+    run_finished.connect(listen)
+    held(make_run()).finish(RunState.SUCCEEDED, "")
+    run_finished.disconnect(listen)
+    assert Run.objects.get().state == RunState.SUCCEEDED
+
+
+def test_a_guard_warning_is_a_line_and_news_both_masked(make_run: MakeRun) -> None:
+    hold = held(make_run())
+    hold.masker.add("tiger-lily-42")
+    heard: list[object] = []
+
+    def listen(run: Run, step: str, text: str, **kwargs: object) -> None:
+        heard.append((run.pk, step, text))
+
+    guard_warned.connect(listen)
+    hold.warn("half of tiger-lily-42 is gone", "load", 1)
+    guard_warned.disconnect(listen)
+    hold.finish(RunState.SUCCEEDED, "")
+    assert heard == [(hold.run.pk, "load", "half of ******** is gone")]
+    assert LogLine.objects.filter(level="WARNING", text="guard: half of ******** is gone").exists()
 
 
 def test_a_run_put_back_keeps_its_turn_and_its_history(make_run: MakeRun) -> None:

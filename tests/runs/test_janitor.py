@@ -1,6 +1,6 @@
 """Recovery of runs whose worker died, and of lost wake-ups."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -9,6 +9,7 @@ from django.utils import timezone
 from runs import janitor
 from runs.hold import Hold
 from runs.models import Run, StepRun
+from runs.signals import run_is_long
 from runs.states import RunState
 from tests.runs.conftest import MakeJob
 from tests.runs.test_hold import held
@@ -114,3 +115,56 @@ def test_sweeping_stops_at_the_first_wake_up_that_the_broker_does_not_take(
     monkeypatch.setattr("runs.dispatch.wake", wake)
     assert janitor.resend() == 0
     assert len(tried) == 1
+
+
+@pytest.fixture
+def long(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The runs that the floors above were told of as long-running."""
+    heard: list[str] = []
+
+    def listen(run: Run, **kwargs: object) -> None:
+        heard.append(run.run_id)
+
+    run_is_long.connect(listen)
+    yield heard
+    run_is_long.disconnect(listen)
+
+
+def watched(make_run: MakeRun, make_job: MakeJob, minutes_ago: float, **alerts: object) -> Run:
+    run = make_run(make_job(alerts={"on_long_run_minutes": 30, **alerts}))
+    started = timezone.now() - timedelta(minutes=minutes_ago)
+    Run.objects.update(created_at=started, started_at=started, state=RunState.RUNNING)
+    return run
+
+
+def test_a_run_in_flight_for_longer_than_its_job_expects_is_told_once(
+    make_run: MakeRun, make_job: MakeJob, long: list[str]
+) -> None:
+    run = watched(make_run, make_job, 31)
+    assert [janitor.notice_long(), janitor.notice_long()] == [1, 0]
+    assert long == [run.run_id]
+    assert Run.objects.get().long_noticed_at is not None
+
+
+def test_a_run_within_its_time_is_not_told(make_run: MakeRun, make_job: MakeJob, long: list[str]) -> None:
+    watched(make_run, make_job, 29)
+    assert janitor.notice_long() == 0
+    assert long == []
+
+
+def test_a_run_that_no_worker_takes_is_told_too(make_run: MakeRun, make_job: MakeJob, long: list[str]) -> None:
+    run = watched(make_run, make_job, 31)
+    Run.objects.update(started_at=None, state=RunState.QUEUED)
+    janitor.notice_long()
+    assert long == [run.run_id]
+
+
+def test_a_run_that_ended_is_never_told(make_run: MakeRun, make_job: MakeJob, long: list[str]) -> None:
+    watched(make_run, make_job, 300)
+    Run.objects.update(state=RunState.SUCCEEDED, finished_at=timezone.now())
+    assert janitor.notice_long() == 0
+
+
+def test_a_job_without_a_limit_has_no_long_runs(make_run: MakeRun, make_job: MakeJob) -> None:
+    watched(make_run, make_job, 9000, on_long_run_minutes=None)
+    assert janitor.notice_long() == 0

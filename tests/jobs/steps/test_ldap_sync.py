@@ -54,7 +54,13 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Target]:
 
 
 @pytest.fixture
-def sync(slapd: Any, target: Target) -> Any:
+def warnings() -> list[str]:
+    """What guards of the syncs have warned of."""
+    return []
+
+
+@pytest.fixture
+def sync(slapd: Any, target: Target, warnings: list[str]) -> Any:
     """Run one sync; fields given override those of a plain mirror of the people whose uid starts with user00."""
 
     def run(**fields: Any) -> Result:
@@ -77,6 +83,7 @@ def sync(slapd: Any, target: Target) -> Any:
         finally:
             ctx.close()
         assert isinstance(outcome, Result)
+        warnings.extend(ctx.link.guard_warnings)
         return outcome
 
     return run
@@ -143,6 +150,13 @@ def test_more_than_the_allowed_share_gone_changes_nothing_at_all(sync: Any, targ
         sync(search_filter="(uid=user000*)", prune=prune)
     assert target.rows("SELECT id, name, mail, active FROM people ORDER BY id") == before
     assert sync(search_filter="(uid=user000*)", prune=prune, max_prune_percent=95).output["pruned"] == 90
+
+
+@pytest.mark.parametrize(("limit", "warns"), [(95, True), (100, False)])
+def test_pruning_close_to_the_limit_warns(sync: Any, warnings: list[str], limit: float, warns: bool) -> None:
+    sync()
+    sync(search_filter="(uid=user000*)", prune="delete", max_prune_percent=limit)
+    assert ["90 of 100 rows (90.0 %)" in text for text in warnings] == [True] * warns
 
 
 def test_long_switched_off_rows_do_not_count_against_the_limit(sync: Any, target: Target) -> None:

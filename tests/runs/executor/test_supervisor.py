@@ -22,6 +22,7 @@ class Watcher:
         self.stop: How | None = None
         self.stop_on = ""
         self.reports: list[tuple[int, int | None]] = []
+        self.warnings: list[str] = []
         self.wake, self._writer = os.pipe()
 
     def line(self, level: str, at: float, text: str) -> None:
@@ -31,6 +32,10 @@ class Watcher:
 
     def progress(self, done: int, total: int | None) -> None:
         self.reports.append((done, total))
+
+    def guard(self, text: str) -> dict[str, Any]:
+        self.warnings.append(text)
+        return {"noted": True}
 
     def connector(self, name: str) -> dict[str, Any]:
         return {"refused": f"no connector {name}"}
@@ -195,6 +200,12 @@ def test_a_large_output_comes_back_whole(perform: Perform) -> None:
 def test_progress_is_told_at_most_once_a_second_and_at_the_end(perform: Perform) -> None:
     _, watcher = perform("def f(ctx):\n    for n in range(1, 1001): ctx.progress(n, 1000)")
     assert watcher.reports == [(1, 1000), (1000, 1000)]
+
+
+def test_a_guard_warning_is_noted_before_the_step_goes_on(perform: Perform) -> None:
+    source = "def f(ctx):\n    ctx.guard_warning('half is gone')\n    return {'went': 'on'}"
+    ending, watcher = perform(source)
+    assert (watcher.warnings, ending.output) == (["half is gone"], {"went": "on"})
 
 
 def test_a_line_of_a_megabyte_arrives_whole(perform: Perform) -> None:
