@@ -1,0 +1,251 @@
+"""Telling one recipient: take what is due, send it, write down what came of it.
+
+A delivery is taken by one conditional update and held by a lease. Who dies while sending leaves it to the next, who can't know
+whether it arrived: that attempt stands in its history as such, and the receiver may see the message twice, never not at all.
+"""
+
+import datetime
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from connectors.definition import ConnectorError, Definition
+from jobs.words import seconds_in_words
+from nomaflow_site.lib.faults import faultpoint
+from nomaflow_site.lib.redact import Masker
+from nomaflow_site.lib.sealing import CannotDecrypt
+from notifications import bell
+from notifications.backoff import next_wait
+from notifications.catalogue import default_recipients, ready_channel
+from notifications.channels import transports
+from notifications.events import OPEN, DeliveryState, Event
+from notifications.message import Message
+from notifications.messages import message_of
+from notifications.models import Channel, Delivery
+from notifications.transport import Transport, Unsent
+
+log = logging.getLogger(__name__)
+# Messages of one channel that a process sends at the same time: a server that hangs must not take all the places.
+PER_CHANNEL = 2
+# After so many failures of a channel somebody else is told, while it's tried on.
+FALL_BACK_AFTER = 3
+# A message that leaves so long after its event says so, in seconds.
+LATE_SECONDS = 300
+LONGEST_ANSWER = 1000
+LOST = "the sender was lost in the middle of this attempt; it may have arrived"
+
+
+# Taking
+
+
+def take_due(now: datetime.datetime, most: int, in_flight: Counter[int | None]) -> list[Delivery]:
+    """At most `most` deliveries that are due, each held by this process from now on. `in_flight`: by channel."""
+    busy = [channel for channel, count in in_flight.items() if count >= PER_CHANNEL]
+    due = Delivery.objects.filter(_free(), state__in=OPEN, due_at__lte=now).exclude(channel__in=busy)
+    due = (
+        due.exclude(channel__hold_until__gt=now)
+        .order_by("due_at", "pk")
+        .select_related("alert", "channel", "fallback_of")
+    )
+    taken: list[Delivery] = []
+    counts = Counter(in_flight)
+    for delivery in due[: most * PER_CHANNEL]:
+        if len(taken) < most and counts[delivery.channel_id] < PER_CHANNEL and _take(delivery, now):
+            taken.append(delivery)
+            counts[delivery.channel_id] += 1
+    return taken
+
+
+def _free() -> Q:
+    return Q(lease_until=None) | Q(lease_until__lt=Now())
+
+
+def lease() -> Any:
+    """The database's time until which a sender that says nothing keeps what it sends."""
+    return Now() + datetime.timedelta(seconds=settings.NOMAFLOW_LEASE_SECONDS)
+
+
+def _take(delivery: Delivery, now: datetime.datetime) -> bool:
+    if len(delivery.history) < delivery.attempts:
+        tried_at = delivery.tried_at or now
+        delivery.history = [*delivery.history, {"at": tried_at.isoformat(), "answer": LOST}]
+    delivery.token = secrets.token_hex(16)
+    still = Delivery.objects.filter(_free(), pk=delivery.pk, state__in=OPEN, attempts=delivery.attempts)
+    delivery.attempts += 1
+    changes = {"attempts": delivery.attempts, "history": delivery.history, "token": delivery.token, "tried_at": now}
+    return bool(still.update(lease_until=lease(), **changes))
+
+
+def keep(deliveries: Collection[Delivery]) -> None:
+    """Renew the leases of what is being sent."""
+    Delivery.objects.filter(token__in=[delivery.token for delivery in deliveries]).update(lease_until=lease())
+
+
+# Sending
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt, ready to be made without the database: by whom, with what, to whom."""
+
+    delivery: Delivery
+    transport: Transport
+    definition: Definition
+    message: Message
+
+    def make(self) -> str | Exception:
+        """Send it; the server's answer, or what went wrong. Never raises."""
+        faultpoint("delivery.before_send")
+        try:
+            answer: str | Exception = self.transport.send(self.definition, self.delivery.recipient, self.message)
+        except Exception as error:
+            answer = error
+        faultpoint("delivery.after_send")
+        return answer
+
+
+def prepare(delivery: Delivery, now: datetime.datetime) -> Attempt | Unsent:
+    """Everything an attempt needs, or why none can be made."""
+    channel = delivery.channel
+    if channel is None:
+        return Unsent(f"the channel {delivery.channel_name!r} has been deleted", permanent=True)
+    if not channel.enabled:
+        return Unsent(f"the channel {channel.name!r} is switched off", permanent=True)
+    if channel.kind not in transports():
+        return Unsent(f"no kind of channel is named {channel.kind!r}; there are {', '.join(transports())}")
+    try:
+        definition = ready_channel(channel)
+    except (ConnectorError, CannotDecrypt) as error:
+        return Unsent(str(error))
+    return Attempt(delivery, transports()[channel.kind], definition, _message(delivery, now))
+
+
+def _message(delivery: Delivery, now: datetime.datetime) -> Message:
+    alert = delivery.alert
+    return message_of(
+        Event(alert.event),
+        alert.job_id,
+        alert.facts,
+        base_url=settings.NOMAFLOW_BASE_URL,
+        incident=alert.facts.get("incident"),
+        delivery=str(delivery.uid),
+        note=" ".join(_notes(delivery, now)),
+    )
+
+
+def _notes(delivery: Delivery, now: datetime.datetime) -> list[str]:
+    notes = []
+    if (first := delivery.fallback_of) is not None:
+        whom = first.recipient or "its recipient"
+        notes.append(f"The channel {first.channel_name} could not tell {whom}: {first.answer}.")
+    if delivery.resend_of_id is not None:
+        notes.append(f"Sent again for {delivery.requested_by}.")
+    elif (late := (now - delivery.alert.created_at).total_seconds()) > LATE_SECONDS:
+        notes.append(f"This message is {seconds_in_words(late)} late.")
+    return notes
+
+
+# Recording
+
+
+def record(delivery: Delivery, result: str | Exception, now: datetime.datetime, hidden: Collection[str] = ()) -> None:
+    """Write down how an attempt ended: SENT, RETRYING, or FAILED; how the channel fares; who stands in."""
+    with transaction.atomic():
+        if isinstance(result, str):
+            _record_sent(delivery, _line(result, hidden), now)
+        else:
+            _record_unsent(delivery, _as_unsent(result), hidden, now)
+
+
+def _as_unsent(error: Exception) -> Unsent:
+    if isinstance(error, Unsent):
+        return error
+    if not isinstance(error, ConnectorError):
+        log.error("a message could not be sent", exc_info=error)
+    return Unsent(str(error) or type(error).__name__)
+
+
+def _line(answer: str, hidden: Collection[str]) -> str:
+    """One line without secrets: the transport has masked its own, and this doesn't rely on it."""
+    return Masker(hidden).text(" ".join(answer.replace("\0", "").split()))[:LONGEST_ANSWER]
+
+
+def _record_sent(delivery: Delivery, answer: str, now: datetime.datetime) -> None:
+    _end_attempt(delivery, answer, now, state=DeliveryState.SENT, ended_at=now)
+    Channel.objects.filter(deliveries=delivery).update(
+        failing_since=None, failures=0, hold_until=None, last_sent_at=now, last_answer=answer
+    )
+
+
+def _record_unsent(delivery: Delivery, unsent: Unsent, hidden: Collection[str], now: datetime.datetime) -> None:
+    answer = _line(unsent.answer, hidden)
+    wait = None if unsent.permanent else next_wait(delivery.attempts, unsent.retry_after)
+    if wait is None:
+        _end_attempt(delivery, answer, now, state=DeliveryState.FAILED, ended_at=now)
+        log.error("%s was not delivered: %s", delivery, answer)
+    else:
+        _end_attempt(delivery, answer, now, state=DeliveryState.RETRYING, due_at=now + datetime.timedelta(seconds=wait))
+    channel = Channel.objects.filter(deliveries=delivery)
+    channel.update(failing_since=Coalesce("failing_since", now), failures=F("failures") + 1, last_answer=answer)
+    if unsent.retry_after and wait is not None:
+        channel.update(hold_until=now + datetime.timedelta(seconds=wait))
+    is_down = channel.filter(failures__gte=FALL_BACK_AFTER).exists()
+    if wait is None or is_down or delivery.attempts >= FALL_BACK_AFTER:
+        _fall_back(delivery, now)
+
+
+def _end_attempt(delivery: Delivery, answer: str, now: datetime.datetime, **changes: Any) -> None:
+    history = [*delivery.history, {"at": now.isoformat(), "answer": answer}]
+    mine = Delivery.objects.filter(pk=delivery.pk, token=delivery.token, state__in=OPEN)
+    if not mine.update(answer=answer, history=history, token="", lease_until=None, **changes):
+        log.warning("%s was taken over by another sender; it may have arrived twice", delivery)
+
+
+def _fall_back(delivery: Delivery, now: datetime.datetime) -> None:
+    """Let the channel's fallback tell its own recipients, once, and none of them twice."""
+    fallback = Channel.objects.filter(stands_in_for=delivery.channel_id).first()
+    if fallback is None or not Delivery.objects.filter(pk=delivery.pk, fell_back=False).update(fell_back=True):
+        return
+    told = set(Delivery.objects.filter(alert=delivery.alert_id, channel=fallback).values_list("recipient", flat=True))
+    Delivery.objects.bulk_create(
+        Delivery(
+            alert_id=delivery.alert_id,
+            channel=fallback,
+            channel_name=fallback.name,
+            recipient=recipient,
+            created_at=now,
+            due_at=now,
+            fallback_of=delivery,
+        )
+        for recipient in default_recipients(fallback)
+        if recipient not in told
+    )
+
+
+# What people ask for
+
+
+def resend(delivery: Delivery, *, by: str) -> Delivery:
+    """Send it once more, as a delivery of its own; the old one stays as it ended."""
+    now = timezone.now()
+    again = Delivery.objects.create(
+        alert_id=delivery.alert_id,
+        channel_id=delivery.channel_id,
+        channel_name=delivery.channel_name,
+        recipient=delivery.recipient,
+        created_at=now,
+        due_at=now,
+        resend_of=delivery,
+        requested_by=by[:160],
+    )
+    transaction.on_commit(bell.ring)
+    return again

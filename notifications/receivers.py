@@ -1,0 +1,43 @@
+"""What happens below, written into the outbox. Called inside the transactions of the floors below."""
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.db import transaction
+
+from jobs.signals import job_saved
+from notifications import outbox
+from runs.signals import fires_skipped, guard_warned, run_finished, run_is_long
+
+log = logging.getLogger(__name__)
+
+
+def _beside(note: Callable[..., None]) -> Callable[..., None]:
+    """In a savepoint of its own: a defect of ours costs an alert and says so, it never costs the run its end."""
+
+    @wraps(note)
+    def listen(sender: Any, signal: Any = None, **news: Any) -> None:
+        try:
+            with transaction.atomic():
+                note(**news)
+        except Exception:
+            log.exception("an alert could not be written down: %s", news)
+
+    return listen
+
+
+LISTENERS = [
+    (run_finished, _beside(outbox.note_end)),
+    (run_is_long, _beside(outbox.note_long)),
+    (guard_warned, _beside(outbox.note_guard)),
+    (fires_skipped, _beside(outbox.note_fires)),
+    (job_saved, _beside(outbox.note_switch)),
+]
+
+
+def connect() -> None:
+    """Listen. Once per process, when apps start."""
+    for signal, listener in LISTENERS:
+        signal.connect(listener, weak=False, dispatch_uid=f"notifications.{listener.__name__}")
