@@ -3,7 +3,7 @@
 import random
 
 # Seconds before the second attempt, the third, ...: some hours in all, so that a night's outage of a mail server is outlasted.
-WAITS = (5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 28800)
+WAITS = (5, 15, 60, 300, 900, 1800, 3600, 7200, 14400, 21600)
 MOST_ATTEMPTS = len(WAITS) + 1
 # A server that asks for more patience than this isn't obeyed: its alert would be forgotten.
 LONGEST_WAIT = 6 * 3600

@@ -9,9 +9,9 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, F, OuterRef
 
 from notifications import incidents
-from notifications.catalogue import default_recipients
 from notifications.events import DeliveryState, Event
 from notifications.models import Alert, Channel, Delivery, Incident, RoutingRule
+from notifications.reach import default_recipients
 from notifications.recipients import resolve
 from notifications.wanted import Wanted
 from runs.catalogue import HEAVY
@@ -73,7 +73,9 @@ def _judge_failure(alert: Alert, wanted: Wanted, now: datetime.datetime) -> str:
     quiet = incidents.why_quiet(incident, wanted, now)
     if not quiet:
         Incident.objects.filter(pk=incident.pk).update(told=F("told") + 1, told_at=now)
-    if later := incidents.success_since(alert.job_id, at):
+    # News of a success is settled in its turn, and closes it then; where that was settled before, nobody else would.
+    coming = Alert.objects.filter(settled_at=None, job=alert.job_id, event=Event.SUCCEEDED)
+    if not coming.exists() and (later := incidents.success_since(alert.job_id, at)):
         incidents.close_recovered(alert.job_id, later)
     return quiet
 

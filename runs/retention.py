@@ -1,9 +1,11 @@
 """Retention: what ended long ago is removed, one bounded batch at a time. Any process may call this at any time.
 
-Never removed: a run that isn't over, one whose parent or child run isn't, each job's last success and last failure.
+Never removed: a run that isn't over, one whose parent or child run isn't, each job's last success and last failure, and what
+floors above still need.
 """
 
 import datetime
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -25,6 +27,19 @@ class Counts:
     steps: int = 0
     log_lines: int = 0
     fires: int = 0
+    alerts: int = 0
+
+
+# Which runs floors above still need, as a condition on runs that is asked for anew each time; and what else of theirs goes by
+# its age: `(before, most)` removes at most so many rows and says how many.
+KEEPERS: list[Callable[[], Q]] = []
+OTHERS: list[Callable[[datetime.datetime, int], int]] = []
+
+
+def register_retention(keeper: Callable[[], Q], other: Callable[[datetime.datetime, int], int]) -> None:
+    """Let a floor above keep runs that it needs, and have its own old rows removed."""
+    KEEPERS.append(keeper)
+    OTHERS.append(other)
 
 
 def prune_batch(before: datetime.datetime, most: int = MOST_ROWS) -> Counts:
@@ -35,7 +50,7 @@ def prune_batch(before: datetime.datetime, most: int = MOST_ROWS) -> Counts:
     with transaction.atomic():
         oldest = _lock_oldest(before)
         if not oldest:
-            return Counts(fires=_delete_fires(_without_run(before), most))
+            return _delete_what_else(before, most)
         if oldest[0].lines > most:
             return Counts(log_lines=_delete_first_lines(oldest[0], most))
         return _delete_runs(_that_fit(oldest, most), before)
@@ -49,12 +64,14 @@ def removable(before: datetime.datetime) -> QuerySet[Run]:
     )
     active = Run.objects.filter(state__in=ACTIVE)
     # Under one NOT: of two, PostgreSQL makes joins, which compare each old run with all live ones where it expects few.
-    has_live_kin = Q(Exists(active.filter(pk=OuterRef("parent")))) | Q(Exists(active.filter(parent=OuterRef("pk"))))
+    is_needed = Q(Exists(active.filter(pk=OuterRef("parent")))) | Q(Exists(active.filter(parent=OuterRef("pk"))))
+    for keeper in KEEPERS:
+        is_needed |= keeper()
     # The states are named by what they aren't: else SQLite looks runs up by state, and sorts all there are.
     return Run.objects.filter(
         ~Q(state__in=ACTIVE),
         ~Q(state__in=[RunState.SUCCEEDED, RunState.FAILED]) | Q(Exists(newer)),
-        ~has_live_kin,
+        ~is_needed,
         finished_at__lt=before,
     )
 
@@ -103,7 +120,17 @@ def _delete_runs(pks: list[int], before: datetime.datetime) -> Counts:
     fires = _settled(before).filter(run__in=pks).delete()[0]
     # By the ORM, which knows what has to go along and what only forgets the run, in the apps above, too.
     _, gone = Run.objects.filter(pk__in=pks).only("pk").delete()
-    return Counts(gone.get("runs.Run", 0), gone.get("runs.StepRun", 0), gone.get("runs.LogLine", 0), fires)
+    above = sum(count for label, count in gone.items() if not label.startswith("runs."))
+    return Counts(gone.get("runs.Run", 0), gone.get("runs.StepRun", 0), gone.get("runs.LogLine", 0), fires, above)
+
+
+def _delete_what_else(before: datetime.datetime, most: int) -> Counts:
+    """Old moments, and then old rows of floors above, once there is no old run left."""
+    fires = _delete_fires(_without_run(before), most)
+    alerts = 0
+    for other in OTHERS:
+        alerts += other(before, most - fires - alerts) if fires + alerts < most else 0
+    return Counts(fires=fires, alerts=alerts)
 
 
 def _settled(before: datetime.datetime) -> QuerySet[Fire]:

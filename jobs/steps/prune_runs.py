@@ -12,7 +12,7 @@ from jobs.steptype import Result, StepType
 from nomaflow_site.lib.config import ConfigForm
 
 KEEP_DAYS = 90
-COUNTED = ("runs", "steps", "log_lines", "fires")
+COUNTED = ("runs", "steps", "log_lines", "fires", "alerts")
 # How often the log says how far it is, in seconds.
 TELL_SECONDS = 5.0
 
@@ -37,7 +37,7 @@ class PruneRuns(StepType):
     internal = True
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
-        """Output: how many `runs`, `steps`, `log_lines` and `fires` are gone, and `before`, the time they ended before."""
+        """Output: how many `runs`, `steps`, `log_lines`, `fires` and rows of `alerts` are gone, and `before`, the time they ended before."""
         before = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=config["keep_days"])).isoformat()
         ctx.log.info("removing what ended before %s", before)
         gone = Counter(dict.fromkeys(COUNTED, 0))
