@@ -25,12 +25,12 @@ from nomaflow_site.lib.redact import Masker
 from nomaflow_site.lib.sealing import CannotDecrypt
 from notifications import bell
 from notifications.backoff import next_wait
+from notifications.catalogue import default_recipients, ready_channel
 from notifications.channels import transports
 from notifications.events import OPEN, DeliveryState, Event
 from notifications.message import Message
 from notifications.messages import message_of
 from notifications.models import Channel, Delivery
-from notifications.reach import default_recipients, ready_channel
 from notifications.transport import Transport, Unsent
 
 log = logging.getLogger(__name__)

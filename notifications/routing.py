@@ -9,9 +9,9 @@ from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, F, OuterRef
 
 from notifications import incidents
+from notifications.catalogue import default_recipients
 from notifications.events import DeliveryState, Event
 from notifications.models import Alert, Channel, Delivery, Incident, RoutingRule
-from notifications.reach import default_recipients
 from notifications.recipients import resolve
 from notifications.wanted import Wanted
 from runs.catalogue import HEAVY

@@ -37,7 +37,7 @@ class PruneRuns(StepType):
     internal = True
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
-        """Output: how many `runs`, `steps`, `log_lines`, `fires` and `alerts` are gone, and `before`, the time they ended before."""
+        """Output: how many `runs`, `steps`, `log_lines`, `fires` and `alerts` are gone; `before`, the time they ended before."""
         before = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=config["keep_days"])).isoformat()
         ctx.log.info("removing what ended before %s", before)
         gone = Counter(dict.fromkeys(COUNTED, 0))
