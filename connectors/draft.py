@@ -1,4 +1,4 @@
-"""What a connector is about to become: checked settings, and the stored secrets that may stay with them.
+"""What an endpoint is about to become: checked settings, and the stored secrets that may stay with them.
 
 A stored secret is only ever sent where it was entered for. It stays when a form leaves it empty or an import brings back the
 mask or the placeholder of an export, and it goes when a field changed that may lead it to another server.
@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.kind import Kind
-from connectors.kinds import kinds
-from connectors.models import Connector
+from connectors.models import Endpoint
 from connectors.placeholders import Path, marks_of
 from nomaflow_site.lib.config import ConfigError
 from nomaflow_site.lib.sealing import MASK, SEALED, CannotDecrypt, is_sealed
@@ -26,21 +25,25 @@ class Draft:
     moved: tuple[str, ...] = ()
 
 
-def kind_named(name: str) -> Kind:
+def kind_named(model: type[Endpoint], name: str) -> Kind:
     """The kind of that name; ConfigError when there is none."""
+    kinds = model.kinds()
     try:
-        return kinds()[name]
+        return kinds[name]
     except KeyError:
-        raise ConfigError({"type": [f"There is no connector type {name!r}; there are {', '.join(kinds())}."]}) from None
+        message = f"There is no {model.noun()} type {name!r}; there are {', '.join(kinds)}."
+        raise ConfigError({"type": [message]}) from None
 
 
-def check_connector(kind: str, settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+def check_settings(
+    model: type[Endpoint], kind: str, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
     """`settings` as typed configuration without defaults, and the secrets apart.
 
     `settings` are what a person gives: fields of the kind's form, or whatever the kind understands beside them (`url`).
     `${env:NAME}` may stand in place of any value. Raises ConfigError naming every fault, also for an unknown kind.
     """
-    known = kind_named(kind)
+    known = kind_named(model, kind)
     if _holds_sealed(settings):
         raise ConfigError(
             {"settings": [f"{SEALED!r} values are made by Nomaflow and can't be given; enter the secret itself."]}
@@ -50,23 +53,40 @@ def check_connector(kind: str, settings: Mapping[str, Any]) -> tuple[dict[str, A
     return canonical, secrets
 
 
-def make_draft(stored: Connector | None, kind: str, settings: Mapping[str, Any], forget: Collection[str] = ()) -> Draft:
+def make_draft(
+    model: type[Endpoint], stored: Endpoint | None, kind: str, settings: Mapping[str, Any], forget: Collection[str] = ()
+) -> Draft:
     """The checked settings together with the stored secrets that they leave alone. Raises ConfigError.
 
     A secret that is left out, empty, `********` or its own export placeholder keeps what is stored, unless it is named in
-    `forget` or the connector now leads elsewhere.
+    `forget` or the endpoint now leads elsewhere.
     """
-    config, secrets = check_connector(kind, settings)
+    config, secrets = check_settings(model, kind, settings)
+    draft = _draft(model, stored, kind, config, secrets, forget)
+    form = kind_named(model, kind).form
+    whole = {**form.defaults(), **form.flatten({**draft.config, **draft.secrets})}
+    if faults := kind_named(model, kind).faults(whole):
+        raise ConfigError(faults)
+    return draft
+
+
+def _draft(
+    model: type[Endpoint],
+    stored: Endpoint | None,
+    kind: str,
+    config: dict[str, Any],
+    secrets: dict[str, str],
+    forget: Collection[str],
+) -> Draft:
     if stored is None:
         _refuse_masks({**config, **secrets}, "nothing is stored yet")
         return Draft(config, secrets)
     if stored.kind != kind:
-        raise ConfigError(
-            {"type": [f"{stored.name!r} is of type {stored.kind} and can't become {kind}; make another connector."]}
-        )
+        message = f"{stored.name!r} is of type {stored.kind} and can't become {kind}; make another {model.noun()}."
+        raise ConfigError({"type": [message]})
     kept = stored_secrets(stored, given=bool(secrets))
     marks = marks_of(stored, kept)
-    moved = moved_fields(stored, config, marks)
+    moved = moved_fields(stored, config, marks) + _moved_secrets(stored, secrets, kept, marks)
     if moved:
         _refuse_masks(config, f"{', '.join(moved)} changed")
         # A placeholder says "as before"; before was another destination, so now it is only what it reads: a variable.
@@ -81,18 +101,18 @@ def make_draft(stored: Connector | None, kind: str, settings: Mapping[str, Any],
     return Draft(config, {**kept, **given})
 
 
-def stored_secrets(stored: Connector, *, given: bool) -> dict[str, str]:
+def stored_secrets(stored: Endpoint, *, given: bool) -> dict[str, str]:
     """The stored secrets. Ones that can't be opened any more are taken for gone when new ones are `given`, else ConfigError."""
     try:
         return dict(stored.secrets)
     except CannotDecrypt as error:
         if given:
             return {}
-        first = min(kind_named(stored.kind).form.secret_names(), default="secrets")
+        first = min(kind_named(type(stored), stored.kind).form.secret_names(), default="secrets")
         raise ConfigError({first: [str(error)]}) from error
 
 
-def stored_names(stored: Connector) -> list[str]:
+def stored_names(stored: Endpoint) -> list[str]:
     """Which secrets are stored, as far as they can be opened."""
     try:
         return [name for name, secret in stored.secrets.items() if secret]
@@ -100,12 +120,20 @@ def stored_names(stored: Connector) -> list[str]:
         return []
 
 
-def moved_fields(stored: Connector, config: Mapping[str, Any], marks: Mapping[Path, str]) -> list[str]:
+def moved_fields(stored: Endpoint, config: Mapping[str, Any], marks: Mapping[Path, str]) -> list[str]:
     """The fields that differ from the stored ones and may decide where secrets are sent."""
     before: Mapping[str, Any] = stored.config
     after: Mapping[str, Any] = _with_stored_values(config, before, marks)
-    names = {*before, *after} - kind_named(stored.kind).harmless
+    names = {*before, *after} - kind_named(type(stored), stored.kind).harmless
     return sorted(name for name in names if before.get(name) != after.get(name))
+
+
+def _moved_secrets(
+    stored: Endpoint, given: Mapping[str, str], kept: Mapping[str, str], marks: Mapping[Path, str]
+) -> list[str]:
+    """The secret addresses that get another value."""
+    names = kind_named(type(stored), stored.kind).destinations & given.keys()
+    return sorted(name for name in names if given[name] not in (MASK, marks.get((name,)), kept.get(name)))
 
 
 def _with_stored_values(new: Any, old: Any, marks: Mapping[Path, str], path: Path = ()) -> Any:

@@ -1,28 +1,23 @@
-"""The admin's form of one connector: its name and the fields of its kind."""
+"""The admin's form of one endpoint: its name and the fields of its kind."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 
 from connectors.draft import kind_named, make_draft, stored_names
 from connectors.kind import Kind
-from connectors.models import Connector
+from connectors.models import Connector, Endpoint
 from nomaflow_site.lib.config import ConfigError, ConfigForm
 from nomaflow_site.lib.sealing import mask, seal
 
 FORGET = "forget_"
 
 
-class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
-    """Name and description; `form_for` adds the fields of a kind. Secrets go in and never come out."""
+class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The model's own fields; `form_for` adds the fields of a kind. Secrets go in and never come out."""
 
     kind: Kind
-
-    class Meta:
-        model = Connector
-        fields = ["name", "description"]
-        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -53,9 +48,9 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         """Check the kind's fields, and that no stored secret would be dropped unsaid."""
         data: dict[str, Any] = super().clean() or self.cleaned_data
-        stored = Connector.objects.defer("secrets").filter(pk=self.instance.pk).first() if self.instance.pk else None
+        model: type[Endpoint] = self._meta.model
         try:
-            draft = make_draft(stored, self.kind.name, self.settings(), self.forgotten())
+            draft = make_draft(model, self._stored(), self.kind.name, self.settings(), self.forgotten())
         except ConfigError as error:
             self._show(error)
             return data
@@ -65,6 +60,10 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
         # What the history and the preview see; the real save goes through the catalogue.
         self.instance.config = seal(draft.config)
         return data
+
+    def _stored(self) -> Endpoint | None:
+        rows = self._meta.model._default_manager.defer("secrets")
+        return rows.filter(pk=self.instance.pk).first() if self.instance.pk else None
 
     def _show(self, error: ConfigError) -> None:
         for spelled, messages in error.errors.items():
@@ -91,14 +90,26 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
         return [name for name, tick in ticks.items() if tick in self.fields and self.data.get(self.add_prefix(tick))]
 
 
-def form_for(kind: str) -> type[ConnectorForm]:
-    """The form of one kind of connector; ConfigError for an unknown kind."""
-    known = kind_named(kind)
+class ConnectorForm(EndpointForm):
+    """A connector's name and description, and the fields of its kind."""
+
+    class Meta:
+        model = Connector
+        fields = ["name", "description"]
+        widgets = {"description": forms.Textarea(attrs={"rows": 2})}
+
+
+F = TypeVar("F", bound=EndpointForm)
+
+
+def form_for(base: type[F], kind: str) -> type[F]:
+    """The form `base` with the fields of one kind; ConfigError for an unknown kind."""
+    known = kind_named(base._meta.model, kind)
     fields: dict[str, Any] = dict(known.form.base_fields)
     for name in sorted(known.form.secret_names()):
         fields[FORGET + name] = forms.BooleanField(required=False, label=f"Forget the stored {name.replace('_', ' ')}")
-    metaclass: Any = type(ConnectorForm)
-    made: type[ConnectorForm] = metaclass(
-        f"{kind.title()}ConnectorForm", (ConnectorForm,), {**fields, "kind": known, "__module__": __name__}
+    metaclass: Any = type(base)
+    made: type[F] = metaclass(
+        f"{kind.title()}{base.__name__}", (base,), {**fields, "kind": known, "__module__": base.__module__}
     )
     return made

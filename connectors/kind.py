@@ -23,12 +23,21 @@ class Kind:
     form: ClassVar[type[ConfigForm]]
     # Fields whose change keeps the stored secrets. A change of any other may send them somewhere else.
     harmless: ClassVar[frozenset[str]] = frozenset({"username", "timeout_seconds", "pool_size", "read_only", "schema"})
+    # Secret fields that are addresses themselves: another value may send the other secrets somewhere else.
+    destinations: ClassVar[frozenset[str]] = frozenset()
     # Whether connectors of this kind carry named SQL texts.
     has_queries: ClassVar[bool] = False
 
     def normalize(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """`settings` as given by a person (say, one `url`), spelled out as the form's fields. ConfigError when unreadable."""
         return dict(settings)
+
+    def faults(self, settings: Mapping[str, Any]) -> dict[str, list[str]]:
+        """What is missing or too much in the settings as a whole, stored secrets included: messages by field.
+
+        A form can't tell: a secret that is left empty there may be stored.
+        """
+        return {}
 
     def settled(self, definition: Definition, home: Path) -> Definition:
         """The definition with paths made absolute that are written relative to NOMAFLOW_HOME, for a process elsewhere."""

@@ -36,6 +36,11 @@ class Endpoint(models.Model):
         """The kinds that there are, by name."""
         raise NotImplementedError("an endpoint says which kinds it may be of")
 
+    @classmethod
+    def noun(cls) -> str:
+        """What people call one: connector, channel."""
+        return str(cls._meta.verbose_name)
+
     def definition(self) -> Definition:
         """The values for the process that connects, secrets opened."""
         hidden = [str(value) for value in self.secrets.values()]

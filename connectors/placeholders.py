@@ -1,33 +1,33 @@
-"""What an export shows in place of a connector's secrets: `${env:JOB_<NAME>_<FIELD>}`."""
+"""What an export shows in place of an endpoint's secrets: `${env:JOB_<NAME>_<FIELD>}`."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from connectors.models import Connector
+from connectors.models import Endpoint
 from nomaflow_site.lib.sealing import ONE_TOKEN, is_sealed, sealed_paths
 
 # Where a value is: ("headers", "Authorization").
 Path = tuple[str, ...]
 
 
-def placeholder(connector: str, *path: str) -> str:
+def placeholder(endpoint: str, *path: str) -> str:
     """`${env:JOB_REPORTING_PASSWORD}`."""
-    words = "_".join((connector, *path))
+    words = "_".join((endpoint, *path))
     return f"${{env:JOB_{re.sub(r'[^A-Za-z0-9]', '_', words).upper()}}}"
 
 
-def marks_of(connector: Connector, secrets: Mapping[str, str]) -> dict[Path, str]:
+def marks_of(endpoint: Endpoint, secrets: Mapping[str, str]) -> dict[Path, str]:
     """The placeholder of every stored secret by its path; a secret that is itself one `${...}` needs none."""
     paths = [(name,) for name, secret in secrets.items() if not ONE_TOKEN.match(secret)]
-    return {path: placeholder(connector.name, *path) for path in [*paths, *sealed_paths(connector.config)]}
+    return {path: placeholder(endpoint.name, *path) for path in [*paths, *sealed_paths(endpoint.config)]}
 
 
-def connector_settings(connector: Connector) -> dict[str, Any]:
+def exported_settings(endpoint: Endpoint) -> dict[str, Any]:
     """The settings for export: every secret as its placeholder, never the secret."""
-    marks = marks_of(connector, connector.secrets)
-    settings: dict[str, Any] = _marked(connector.config, marks)
-    for field, secret in connector.secrets.items():
+    marks = marks_of(endpoint, endpoint.secrets)
+    settings: dict[str, Any] = _marked(endpoint.config, marks)
+    for field, secret in endpoint.secrets.items():
         settings[field] = marks.get((field,), secret)
     return settings
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from connectors.admin import ConnectorAdmin, Use
+from connectors.admin import ConnectorAdmin
+from connectors.endpointadmin import Use
 from jobs.permissions import visible_jobs
 from jobs.usage import Use as JobUse
 from jobs.usage import uses_by_connector

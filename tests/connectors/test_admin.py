@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_httpserver import HTTPServer
 
-from connectors.admin import TESTS_PER_MINUTE
 from connectors.catalogue import definition_of, save_connector
+from connectors.endpointadmin import TESTS_PER_MINUTE
 from connectors.kinds import kinds
 from connectors.models import Connector
 

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from connectors.catalogue import check_connector, connector_settings, definition_of, resolve, save_connector
+from connectors.catalogue import check_connector, definition_of, resolve, save_connector
 from connectors.definition import ConnectorError, Definition
 from connectors.models import Connector
+from connectors.placeholders import exported_settings
 from nomaflow_site.lib.config import ConfigError
 from nomaflow_site.lib.home import fresh_field_key
 from nomaflow_site.lib.sealing import MASK, is_sealed
@@ -130,7 +131,7 @@ def test_queries_belong_to_databases() -> None:
 
 def test_an_export_shows_placeholders_only() -> None:
     saved = save_connector("my-api", "http", {**API, "headers": {"X-Api-Key": "canary-header"}})
-    assert connector_settings(saved) == {
+    assert exported_settings(saved) == {
         **API,
         "token": "${env:JOB_MY_API_TOKEN}",
         "headers": {"X-Api-Key": "${env:JOB_MY_API_HEADERS_X_API_KEY}"},
@@ -140,12 +141,12 @@ def test_an_export_shows_placeholders_only() -> None:
 def test_an_export_read_back_on_the_same_install_changes_nothing() -> None:
     saved = save_connector("api", "http", {**API, "headers": {"X-Api-Key": "canary-header"}})
     before = definition_of("api")
-    save_connector("api", "http", connector_settings(saved))
+    save_connector("api", "http", exported_settings(saved))
     assert definition_of("api") == before
 
 
 def test_an_export_read_back_elsewhere_reads_the_environment() -> None:
-    settings = connector_settings(save_connector("api", "http", API))
+    settings = exported_settings(save_connector("api", "http", API))
     Connector.objects.all().delete()
     save_connector("api", "http", settings)
     found = resolve(definition_of("api"), {"JOB_API_TOKEN": "from-env"}, ["JOB_*"])
@@ -154,7 +155,7 @@ def test_an_export_read_back_elsewhere_reads_the_environment() -> None:
 
 
 def test_a_placeholder_with_another_destination_is_only_a_variable() -> None:
-    settings = connector_settings(save_connector("api", "http", API))
+    settings = exported_settings(save_connector("api", "http", API))
     save_connector("api", "http", {**settings, "base_url": "https://evil.example"})
     assert definition_of("api").secrets == {"token": "${env:JOB_API_TOKEN}"}
 
