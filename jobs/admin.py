@@ -114,6 +114,18 @@ class JobAdmin(_PicksCalendars, SortableAdminBase, admin.ModelAdmin):  # type: i
                 ]
             },
         ),
+        (
+            "More about alerts",
+            {
+                "fields": [
+                    ("alerts_on_missed", "alerts_on_guard"),
+                    ("alerts_on_cancel", "alerts_on_skipped"),
+                    ("alerts_on_switch", "alerts_on_recovery"),
+                    ("alerts_after_failures", "alerts_repeat_minutes"),
+                ],
+                "classes": ["collapse"],
+            },
+        ),
     ]
 
     class Media:

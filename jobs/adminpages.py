@@ -24,6 +24,7 @@ from jobs.forms import DuplicateForm
 from jobs.models import Job, JobVersion, Preset
 from jobs.parameters import Overrides
 from jobs.preview import preview_of
+from jobs.recipients import recipient_check
 from jobs.validation import InvalidJob
 
 CALENDAR_PARAMETERS = ("include", "exclude", "on_excluded")
@@ -127,7 +128,7 @@ def _fire(preset: Preset | None) -> Overrides:
 def _world() -> World:
     connectors = Connector.objects.values_list("name", "kind", "config")
     places = {name: Place(kind, leads_to(config)) for name, kind, config in connectors}
-    return World(places, calendar_names(), os.environ, settings.NOMAFLOW_JOB_ENV)
+    return World(places, calendar_names(), os.environ, settings.NOMAFLOW_JOB_ENV, recipient_check())
 
 
 def _page(request: HttpRequest, name: str, job_id: str, title: str, **context: Any) -> HttpResponse:

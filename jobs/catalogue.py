@@ -12,6 +12,7 @@ from jobs.definition import CALENDAR_DEFAULTS, MISFIRE_DEFAULTS, STEP_TIMEOUT_SE
 from jobs.models import Calendar, Job, JobVersion, Preset, Scheduled, Step
 from jobs.permissions import forget_grants
 from jobs.plainvalues import same
+from jobs.recipients import recipient_check
 from jobs.signals import job_saved
 from jobs.tomltext import readable_toml
 from jobs.validation import Fault, InvalidJob, read_job
@@ -31,6 +32,11 @@ def calendar_names() -> set[str]:
     return set(Calendar.objects.values_list("name", flat=True))
 
 
+def surroundings() -> dict[str, Any]:
+    """What a definition is checked against: the connectors, the calendars, and whom alerts reach."""
+    return {"connectors": connector_kinds(), "calendars": calendar_names(), "recipients": recipient_check()}
+
+
 def save_job(
     definition: Definition,
     *,
@@ -46,7 +52,7 @@ def save_job(
     unless `may_retype`, which puts a new step in the old one's place.
     """
     with transaction.atomic():
-        read, faults = read_job(definition, connectors=connector_kinds(), calendars=calendar_names())
+        read, faults = read_job(definition, **surroundings())
         job = _locked(read.get("id"))
         before = definition_of(job) if job else None
         renamed = renamed or {}

@@ -11,6 +11,7 @@ from jobs.paramrows import LABELS, Kind, row_of
 from jobs.placeholders import walk_sealed
 from jobs.plan import Plan, StepPlan, plan_of
 from jobs.reading import Fault
+from jobs.recipients import Recipients
 from jobs.stepconfig import StepConfig
 from jobs.steps import step_types
 from jobs.validation import check_job
@@ -114,12 +115,13 @@ class Known(Sources):
 
 @dataclass(frozen=True)
 class World:
-    """What a check knows beside the job: the connectors, the calendars, and which variables jobs may read."""
+    """What a check knows beside the job: connectors, calendars, which variables jobs may read, and whom alerts reach."""
 
     connectors: Mapping[str, Place]
     calendars: Collection[str]
     env: Mapping[str, str]
     env_rules: list[str]
+    recipients: Recipients | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Check:
 def check_run(definition: Mapping[str, Any], fire: Overrides, world: World) -> Check:
     """What a run of the stored `definition` would do with the values of `fire`."""
     kinds = {name: place.kind for name, place in world.connectors.items()}
-    faults = check_job(definition, connectors=kinds, calendars=world.calendars)
+    faults = check_job(definition, connectors=kinds, calendars=world.calendars, recipients=world.recipients)
     plan = plan_of(_hidden(definition))
     fire = replace(fire, params=_hidden(fire.params), op_kwargs=_hidden(fire.op_kwargs))
     level = fire.log_level or definition.get("log_level", "INFO")

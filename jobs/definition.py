@@ -2,11 +2,11 @@
 
 Always there: id, description, schedule, timezone, tags, enabled, log_level, timeout_seconds, overlap, params, retry,
 step_defaults, steps, presets; of a step its name and type; of a preset its name and timezone. Left out at their default:
-a job's alerts (none declared), misfire (skip), misfire_limit, misfire_within_seconds; a job's and a preset's
-include_calendar, exclude_calendar (none), on_excluded (skip); a step's enabled (true), timeout_seconds (3600),
-rerun_if_lost (false), retry (the job's), op_kwargs (none) and its type's own defaults; a preset's params, op_kwargs,
-step_enabled, log_level, schedule, enabled (true). A step's left-out value is taken from `step_defaults` first. Secrets
-stay sealed.
+a job's alerts (none declared), and in them all but on_failure, on_success and recipients; misfire (skip), misfire_limit,
+misfire_within_seconds; a job's and a preset's include_calendar, exclude_calendar (none), on_excluded (skip); a step's
+enabled (true), timeout_seconds (3600), rerun_if_lost (false), retry (the job's), op_kwargs (none) and its type's own
+defaults; a preset's params, op_kwargs, step_enabled, log_level, schedule, enabled (true). A step's left-out value is taken
+from `step_defaults` first. Secrets stay sealed.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -8,12 +8,13 @@ from django.core.exceptions import ValidationError
 
 from jobs.catalogue import connector_kinds
 from jobs.cron import zone_names
-from jobs.jobform import MOST_SECONDS
+from jobs.jobform import ALERT_DEFAULTS, MOST_FAILURES, MOST_REPEAT_MINUTES, MOST_SECONDS, AlertFields
 from jobs.models import JOB_ID, Job, JobVersion
 from jobs.parameters import as_text
 from jobs.paramrows import to_the_letter
 from jobs.paramwidget import ParamsField
 from jobs.preview import BY_HAND, preview_of
+from jobs.recipients import known_names, recipient_check
 from jobs.validation import check_job
 from nomaflow_site.lib.config import ListField, TableField
 from nomaflow_site.lib.sealing import mask, restore_masked, sealed_paths
@@ -42,6 +43,12 @@ def unmasked(typed: Any, stored: Any) -> Any:
 def unmasked_rows(typed: Mapping[str, Any], stored: Mapping[str, Any]) -> Any:
     """The same for parameters that were edited row by row, texts to the letter."""
     return unmasked(to_the_letter(typed, stored), stored)
+
+
+def recipients_help(channels: list[str]) -> str:
+    """What may stand in the list of recipients."""
+    named = f" ({', '.join(channels[:20])}{', ...' if len(channels) > 20 else ''})" if channels else ""
+    return f"One a line: #channel, @user, an address or a channel's name{named}. Empty: every default channel."
 
 
 def calendars_in(given: Mapping[str, Any]) -> dict[str, str]:
@@ -80,10 +87,48 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
     alerts_on_long_run_minutes = forms.IntegerField(
         required=False, min_value=1, max_value=MOST_SECONDS, label="When still running after (minutes)"
     )
-    alerts_recipients = ListField(
+    alerts_recipients = ListField(required=False, label="Recipients")
+    alerts_on_missed = forms.BooleanField(
         required=False,
-        label="Recipients",
-        help_text="One a line: #channel, @user, an address or a channel's name. Empty: the channel's default.",
+        initial=True,
+        label="On a missed fire",
+        help_text="The moment came while no scheduler was running, or its run came too late to be started.",
+    )
+    alerts_on_guard = forms.BooleanField(
+        required=False,
+        initial=True,
+        label="On a guard warning",
+        help_text="A step held back on purpose, such as a prune above its limit.",
+    )
+    alerts_on_cancel = forms.BooleanField(
+        required=False, label="On cancel", help_text="Somebody stopped the run. A timeout is a failure."
+    )
+    alerts_on_skipped = forms.BooleanField(
+        required=False,
+        label="On a skipped fire",
+        help_text="The moment came and was passed over, such as when the run before it was still in flight.",
+    )
+    alerts_on_switch = forms.BooleanField(
+        required=False, label="On a switch", help_text="Somebody turned the schedule on or off."
+    )
+    alerts_on_recovery = forms.BooleanField(
+        required=False, label="On recovery", help_text="The first success after failures that were told."
+    )
+    alerts_after_failures = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MOST_FAILURES,
+        initial=1,
+        label="Tell from failure number",
+        help_text="So many failures in a row before somebody is told. 1: the first one is told.",
+    )
+    alerts_repeat_minutes = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=MOST_REPEAT_MINUTES,
+        initial=60,
+        label="Tell again after (minutes)",
+        help_text="While it goes on failing: at most so often. 0: every failure.",
     )
     seen_version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 
@@ -113,11 +158,13 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
             "params": mask(job.params),
             "step_defaults": mask(job.step_defaults),
             "alerts_declared": job.alerts is not None,
+            **{f"alerts_{key}": value for key, value in ALERT_DEFAULTS.items()},
             "seen_version": job.version,
             **{f"alerts_{key}": value for key, value in (job.alerts or {}).items()},
         }
         self.initial.update(shown)
         self.fields["params"].widget.connectors = connector_kinds()  # type: ignore[attr-defined]
+        self.fields["alerts_recipients"].help_text = recipients_help(known_names())
 
     def clean_id(self) -> str:
         """An id is for ever, so that a wrong one is worth refusing before it's stored."""
@@ -144,7 +191,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
         """Refuse what the import refuses, beside the field; and a save over somebody else's."""
         cleaned = super().clean() or self.cleaned_data
         if not self.errors:
-            for fault in check_job(self.definition()):
+            for fault in check_job(self.definition(), recipients=recipient_check()):
                 if fault.field != "steps":
                     self.add_error(self._place(fault.field), fault.message)
         seen = cleaned.get("seen_version")
@@ -175,8 +222,7 @@ class JobForm(forms.ModelForm):  # type: ignore[type-arg]
         definition["retry"] = {key: given[f"retry_{key}"] for key in ("attempts", "backoff", "base_seconds")}
         definition["step_defaults"] = given["step_defaults"]
         if given["alerts_declared"]:
-            keys = ("on_failure", "on_success", "on_long_run_minutes", "recipients")
-            definition["alerts"] = {key: given[f"alerts_{key}"] for key in keys}
+            definition["alerts"] = {key: given[f"alerts_{key}"] for key in AlertFields.base_fields}
         return definition
 
 

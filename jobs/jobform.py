@@ -9,6 +9,9 @@ from nomaflow_site.lib.config import ConfigForm, ListField, TableField
 
 MOST_ATTEMPTS = 100
 MOST_SECONDS = 2147483647
+# After so many failures in a row at most somebody is told, and so rarely of those that follow: once a week.
+MOST_FAILURES = 100
+MOST_REPEAT_MINUTES = 7 * 24 * 60
 
 
 def _seconds(least: int = 1, most: int = MOST_SECONDS, **kwargs: object) -> forms.IntegerField:
@@ -18,12 +21,25 @@ def _seconds(least: int = 1, most: int = MOST_SECONDS, **kwargs: object) -> form
 
 
 class AlertFields(ConfigForm):
-    """A job's alerts block."""
+    """A job's alerts block. `ALERT_DEFAULTS` has what is left out of a stored one."""
 
     on_failure = forms.BooleanField(required=False, initial=True)
     on_success = forms.BooleanField(required=False, initial=False)
     on_long_run_minutes = _seconds(1, 1_000_000, required=False)
+    on_cancel = forms.BooleanField(required=False, initial=False)
+    on_missed = forms.BooleanField(required=False, initial=True)
+    on_skipped = forms.BooleanField(required=False, initial=False)
+    on_guard = forms.BooleanField(required=False, initial=True)
+    on_switch = forms.BooleanField(required=False, initial=False)
+    on_recovery = forms.BooleanField(required=False, initial=False)
+    after_failures = _seconds(1, MOST_FAILURES, required=False, initial=1)
+    repeat_minutes = _seconds(0, MOST_REPEAT_MINUTES, required=False, initial=60)
     recipients = ListField(required=False)
+
+
+_ALWAYS_SAID = ("on_failure", "on_success", "on_long_run_minutes", "recipients")
+# What is left out of a stored alerts block while it says nothing else.
+ALERT_DEFAULTS = {name: value for name, value in AlertFields.defaults().items() if name not in _ALWAYS_SAID}
 
 
 class RetryFields(ConfigForm):

@@ -7,9 +7,10 @@ from typing import Any
 
 from jobs.cron import BadCron, Cron, zone_of
 from jobs.definition import CALENDAR_DEFAULTS, COMMON_STEP_KEYS, MISFIRE_DEFAULTS
-from jobs.jobform import AlertFields, JobFields, PresetFields, RetryFields, StepFields
+from jobs.jobform import ALERT_DEFAULTS, AlertFields, JobFields, PresetFields, RetryFields, StepFields
 from jobs.parameters import token_fault, tokens_in
 from jobs.plainvalues import has_null, value_faults
+from jobs.recipients import Recipients
 from jobs.stepconfig import StepConfig
 from jobs.steps import step_types
 from nomaflow_site.lib.config import ConfigError, ConfigForm
@@ -44,10 +45,14 @@ class Fault:
 class Reading:
     """One pass over one definition, collecting faults on the way."""
 
-    def __init__(self, job_id: str, connectors: Connectors, calendars: Calendars = None) -> None:
+    def __init__(
+        self, job_id: str, connectors: Connectors, calendars: Calendars = None, recipients: Recipients | None = None
+    ) -> None:
         self.job_id = job_id
         self.connectors = connectors
         self.calendars = calendars
+        # None where nobody can say whom alerts reach.
+        self.recipients = recipients
         self.faults: list[Fault] = []
 
     def fault(self, field: str, message: str, step: str = "", preset: str = "") -> None:
@@ -159,8 +164,12 @@ class Reading:
             self.fault("alerts", f"Expected a table, found {given!r}.")
             return {}
         alerts = self.fields(AlertFields, given, "alerts.")
-        self.texts("alerts.recipients", alerts["recipients"])
-        return _without_nulls({**alerts, "recipients": alerts["recipients"] or []})
+        recipients = alerts["recipients"] or []
+        self.texts("alerts.recipients", recipients)
+        if self.recipients and all(isinstance(item, str) for item in recipients):
+            for message in self.recipients(recipients):
+                self.fault("alerts.recipients", message)
+        return _without(ALERT_DEFAULTS, _without_nulls({**alerts, "recipients": recipients}))
 
     def step_defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The defaults without what nothing could take."""

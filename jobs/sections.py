@@ -31,13 +31,15 @@ class Section:
 
     `check(tables, document)` gives faults as lines for people. `apply(tables, by)` saves them and says what changed; it's
     called inside the import's transaction, also for a dry run, which is rolled back. `export()` is the TOML text of all of
-    it, secrets as placeholders.
+    it, secrets as placeholders. `before_jobs`: jobs name what is in it, so it comes before them in the file and is applied
+    before them.
     """
 
     name: str
     check: Callable[[Tables, Mapping[str, Any]], list[str]]
     apply: Callable[[Tables, str], list[Change]]
     export: Callable[[], str]
+    before_jobs: bool = False
 
 
 # Filled by `register_section` when apps start.
@@ -45,5 +47,5 @@ SECTIONS: dict[str, Section] = {}
 
 
 def register_section(section: Section) -> None:
-    """Let the file have another list. The order of registration is the order in which sections are applied."""
+    """Let the file have another list. Of those on the same side of the jobs, the first registered is applied first."""
     SECTIONS[section.name] = section

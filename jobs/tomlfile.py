@@ -10,12 +10,14 @@ from django.db import transaction
 from connectors.models import Connector
 from jobs.calendarfile import apply_calendar, calendar_toml, calendars_of, names_in, table_faults
 from jobs.catalogue import calendar_names, connector_kinds, diff_definitions, retype_faults, save_job
-from jobs.connectorfile import apply_connector, connector_faults, connector_toml, kinds_in
+from jobs.connectorfile import apply_connector, connector_faults, connector_toml
 from jobs.definition import definition_of
+from jobs.endpointfile import kinds_in
 from jobs.models import Calendar, Job
 from jobs.placeholders import keep_secrets
 from jobs.plainvalues import plain
-from jobs.sections import SECTIONS, BadFile, Change, Tables
+from jobs.recipients import Recipients, recipient_check
+from jobs.sections import SECTIONS, BadFile, Change, Section, Tables
 from jobs.stepconfig import connector_names
 from jobs.tomltext import export_toml
 from jobs.validation import Fault, read_job
@@ -36,12 +38,22 @@ def export_file(jobs: Collection[Job], connectors: Iterable[Connector], *, secti
     for connector in connectors:
         parts.append(connector_toml(connector))
         accessed.send(Connector, instance=connector)
+    if sections:
+        parts += _exports(before_jobs=True)
     for job in jobs:
         parts.append(export_toml(definition_of(job)))
         accessed.send(Job, instance=job)
     if sections:
-        parts += [text for section in SECTIONS.values() if (text := section.export())]
+        parts += _exports(before_jobs=False)
     return "\n".join(part.rstrip("\n") + "\n" for part in parts)
+
+
+def _exports(*, before_jobs: bool) -> list[str]:
+    return [text for section in _sections(before_jobs) if (text := section.export())]
+
+
+def _sections(before_jobs: bool) -> list[Section]:
+    return [section for section in SECTIONS.values() if section.before_jobs == before_jobs]
 
 
 def connectors_of(jobs: Iterable[Job]) -> list[Connector]:
@@ -73,13 +85,17 @@ def import_file(data: bytes, *, by: str, user: Any = None, dry_run: bool = False
         # What jobs name comes before them.
         changes = [apply_calendar(table, by=by) for table in document.get("calendars", [])]
         changes += [apply_connector(table) for table in document.get("connectors", [])]
+        changes += _apply_sections(document, by, before_jobs=True)
         changes += [_apply_job(definition, by, user) for definition in jobs]
-        for section in SECTIONS.values():
-            if section.name in document:
-                changes += section.apply(document[section.name], by)
+        changes += _apply_sections(document, by, before_jobs=False)
         if dry_run:
             transaction.set_rollback(True)
     return changes
+
+
+def _apply_sections(document: Mapping[str, Any], by: str, *, before_jobs: bool) -> list[Change]:
+    named = [section for section in _sections(before_jobs) if section.name in document]
+    return [change for section in named for change in section.apply(document[section.name], by)]
 
 
 def _check(document: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -94,7 +110,7 @@ def _check(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     connectors, calendars = document.get("connectors", []), document.get("calendars", [])
     faults += [*table_faults(calendars), *connector_faults(connectors)]
     kinds, names = {**connector_kinds(), **kinds_in(connectors)}, calendar_names() | names_in(calendars)
-    jobs, job_faults = _read_jobs(document.get("jobs", []), kinds, names)
+    jobs, job_faults = _read_jobs(document.get("jobs", []), kinds, names, recipient_check(document))
     faults += job_faults
     for section in SECTIONS.values():
         faults += section.check(document.get(section.name, []), document)
@@ -108,7 +124,7 @@ def _is_table_list(value: Any) -> bool:
 
 
 def _read_jobs(
-    tables: Tables, kinds: Mapping[str, str], calendars: set[str]
+    tables: Tables, kinds: Mapping[str, str], calendars: set[str], recipients: Recipients
 ) -> tuple[list[dict[str, Any]], list[Fault]]:
     jobs: list[dict[str, Any]] = []
     faults: list[Fault] = []
@@ -125,7 +141,7 @@ def _read_jobs(
         ]
         job = stored.get(job_id)
         definition = keep_secrets(plain(table), definition_of(job)) if job else plain(table)
-        read, own_faults = read_job(definition, connectors=kinds, calendars=calendars)
+        read, own_faults = read_job(definition, connectors=kinds, calendars=calendars, recipients=recipients)
         faults += own_faults
         if job and not own_faults:
             faults += retype_faults(job.steps.all(), read["steps"], job_id, {})

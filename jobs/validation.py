@@ -8,8 +8,9 @@ from typing import Any
 
 from jobs.plainvalues import plain
 from jobs.reading import Calendars, Connectors, Fault, Reading
+from jobs.recipients import Recipients
 
-__all__ = ["Calendars", "Connectors", "Fault", "InvalidJob", "check_job", "read_job"]
+__all__ = ["Calendars", "Connectors", "Fault", "InvalidJob", "Recipients", "check_job", "read_job"]
 
 
 class InvalidJob(Exception):
@@ -21,17 +22,25 @@ class InvalidJob(Exception):
 
 
 def check_job(
-    definition: Mapping[str, Any], *, connectors: Connectors = None, calendars: Calendars = None
+    definition: Mapping[str, Any],
+    *,
+    connectors: Connectors = None,
+    calendars: Calendars = None,
+    recipients: Recipients | None = None,
 ) -> list[Fault]:
     """Everything that's wrong with a definition; empty when it can be saved and run."""
-    return read_job(definition, connectors=connectors, calendars=calendars)[1]
+    return read_job(definition, connectors=connectors, calendars=calendars, recipients=recipients)[1]
 
 
 def read_job(
-    definition: Mapping[str, Any], *, connectors: Connectors = None, calendars: Calendars = None
+    definition: Mapping[str, Any],
+    *,
+    connectors: Connectors = None,
+    calendars: Calendars = None,
+    recipients: Recipients | None = None,
 ) -> tuple[dict[str, Any], list[Fault]]:
     """The definition as `definition_of` gives it back once it's stored, and its faults; only without faults is it whole."""
-    reading = Reading(str(definition.get("id", "?")), connectors, calendars)
+    reading = Reading(str(definition.get("id", "?")), connectors, calendars, recipients)
     given = plain(definition)
     reading.values(given)
     if reading.faults:

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs.catalogue import calendar_names, connector_kinds
+from jobs.catalogue import surroundings
 from jobs.definition import definition_of
 from jobs.management.selection import named_jobs
 from jobs.validation import check_job
@@ -17,7 +17,7 @@ from jobs.validation import check_job
 class Command(BaseCommand):
     """Check stored jobs; exit 1 when one has a fault, 2 for an unknown job."""
 
-    help = "Check stored jobs against what is installed now: step types, connectors, schedules, tokens."
+    help = "Check stored jobs against what is installed now: step types, connectors, schedules, tokens, recipients of alerts."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Jobs and a switch."""
@@ -26,10 +26,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print every fault."""
-        jobs, connectors, calendars = named_jobs(options["jobs"]), connector_kinds(), calendar_names()
-        faults = [
-            fault for job in jobs for fault in check_job(definition_of(job), connectors=connectors, calendars=calendars)
-        ]
+        jobs = named_jobs(options["jobs"])
+        known = surroundings()
+        faults = [fault for job in jobs for fault in check_job(definition_of(job), **known)]
         if options["json"]:
             self.stdout.write(
                 json.dumps({"checked": len(jobs), "faults": [asdict(fault) for fault in faults]}, indent=2)
