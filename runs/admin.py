@@ -66,7 +66,7 @@ JobAdmin.contribute(
 )
 
 
-class _History(admin.ModelAdmin):  # type: ignore[type-arg]
+class History(admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that the engine writes: looked at, never changed."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -83,7 +83,7 @@ class _History(admin.ModelAdmin):  # type: ignore[type-arg]
 
 
 @admin.register(Run)
-class RunAdmin(_History):
+class RunAdmin(History):
     """The runs, with Cancel as the only verb; the run's own page shows the rest."""
 
     list_display = ["page", "job_id", "state", "triggered_by", "requested_by", "created_at", "finished_at", "reason"]
@@ -131,7 +131,7 @@ class RunAdmin(_History):
 
 
 @admin.register(WorkerNode)
-class WorkerNodeAdmin(_History):
+class WorkerNodeAdmin(History):
     """Workers and beats that are alive, or were within the last day."""
 
     list_display = ["id", "role", "host", "pid", "slots", "started_at", "seen_at"]
@@ -139,7 +139,7 @@ class WorkerNodeAdmin(_History):
 
 
 @admin.register(Fire)
-class FireAdmin(_History):
+class FireAdmin(History):
     """Scheduled moments and what became of them."""
 
     list_display = ["scheduled_at", "job_id", "preset", "outcome", "cause", "reason", "run", "settled_by"]

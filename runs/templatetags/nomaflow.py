@@ -18,6 +18,7 @@ from runs import log_text
 from runs.catchup import open_misses
 from runs.health import ALIVE_SECONDS
 from runs.nodes import skewed_nodes
+from runs.notices import told_to
 from runs.punctuality import in_words
 from runs.states import ICONS, OUTCOMES
 from runs.visibility import runnable_fires
@@ -101,12 +102,13 @@ def outcome_icon(outcome: str) -> str:
 
 @register.inclusion_tag("runs/_notices.html", takes_context=True)
 def notices(context: template.RequestContext) -> dict[str, Any]:
-    """What everybody should know, on every page: freezes that hold something now, missed fires, wrong clocks."""
-    user = context["user"]
+    """What everybody should know, on every page: freezes that hold something now, missed fires, wrong clocks, alerts in trouble."""
+    user, now = context["user"], timezone.now()
     return {
-        "freezes": _told_to(user, active_freezes(timezone.now())),
+        "freezes": _told_to(user, active_freezes(now)),
         "misses": open_misses().filter(pk__in=runnable_fires(user).values("pk")).count(),
         "skewed": skewed_nodes(),
+        "others": told_to(user, now),
     }
 
 

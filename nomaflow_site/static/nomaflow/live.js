@@ -13,13 +13,13 @@ function renew(fresh) {
     const next = fresh.getElementById(part.id);
     if (!next || next.outerHTML === shown.get(part.id) || part.contains(document.activeElement)) continue;
     shown.set(part.id, next.outerHTML);
-    const open = [...part.querySelectorAll("details")].map((details) => details.open);
+    const open = new Map([...part.querySelectorAll("details")].map((details, place) => [details.id || place, details.open]));
     for (const box of part.querySelectorAll("input[type=checkbox]:checked")) {
       const same = next.querySelector(`[name="${box.name}"][value="${CSS.escape(box.value)}"]`);
       if (same) same.checked = true;
     }
     part.replaceWith(next);
-    next.querySelectorAll("details").forEach((details, place) => { details.open = Boolean(open[place] ?? details.open); });
+    next.querySelectorAll("details").forEach((details, place) => { details.open = open.get(details.id || place) ?? details.open; });
     localize(next);
   }
 }

@@ -26,9 +26,9 @@ export async function refresh() {
 function replace(html) {
   const before = standing.querySelector("[data-state]").dataset.state;
   const focused = standing.contains(document.activeElement) ? document.activeElement.id : "";
-  const open = [...standing.querySelectorAll("details")].map((details) => details.open);
+  const open = new Map([...standing.querySelectorAll("details")].map((details, place) => [details.id || place, details.open]));
   standing.replaceChildren(...new DOMParser().parseFromString(html, "text/html").body.childNodes);
-  standing.querySelectorAll("details").forEach((details, place) => { details.open = Boolean(open[place]); });
+  standing.querySelectorAll("details").forEach((details, place) => { details.open = Boolean(open.get(details.id || place)); });
   localize(standing);
   if (focused) document.getElementById(focused)?.focus();
   const state = standing.querySelector("[data-state]").dataset.state;
@@ -37,8 +37,9 @@ function replace(html) {
   document.getElementById("announcement").textContent = "The run is now " + state;
 }
 
-// The timeline grows while the run goes on. Not under somebody's hands: what has the focus would lose it.
+// The timeline grows while the run goes on, and what follows a run's end may still be open. Not under somebody's hands: what has the
+// focus would lose it.
 setInterval(() => {
-  const over = /SUCCEEDED|FAILED|CANCELED/.test(standing.querySelector("[data-state]").dataset.state);
+  const over = /SUCCEEDED|FAILED|CANCELED/.test(standing.querySelector("[data-state]").dataset.state) && !standing.querySelector("[data-open]");
   if (!over && !document.hidden && !standing.contains(document.activeElement)) refresh();
 }, 5000);

@@ -1,0 +1,1 @@
+"""Pages about alerts, and what people do there."""
