@@ -20,7 +20,7 @@ from runs.catalogue import HEAVY
 from runs.visibility import sees_all_runs
 
 # How many rows are looked through for one page, piece by piece.
-PIECES = (200, 1_000, 5_000, 20_000)
+PIECES = (200, 1_000, 4_000, 10_000)
 LOOK_BACK = sum(PIECES)
 # So many jobs are looked up by their own alerts.
 FEW = 100
