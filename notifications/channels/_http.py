@@ -14,8 +14,9 @@ from connectors.guard import AddressRefused, explain, guarded_session
 from connectors.kinds.http import url_fault
 from jobs.steps.http import retry_after
 from nomaflow_site.lib.redact import Masker
+from notifications import transport
 from notifications.channels._text import one_line
-from notifications.transport import SEND_SECONDS, Unsent
+from notifications.transport import Unsent
 
 # Of an answer only the beginning is told.
 MOST_BYTES = 64 * 1024
@@ -57,11 +58,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Way:
-    """How a channel calls: certificate check as in requests, private addresses or not, seconds for the whole exchange."""
+    """How a channel calls: certificate check as in requests, private addresses or not, at most how many seconds in all."""
 
     verify: bool | str = True
     allow_private: bool = True
-    seconds: float = SEND_SECONDS
+    seconds: float = 3600.0
 
 
 def exchange(method: str, url: str, body: bytes, headers: Mapping[str, str], way: Way, masker: Masker) -> Answer:
@@ -69,7 +70,7 @@ def exchange(method: str, url: str, body: bytes, headers: Mapping[str, str], way
     for secret in secrets_of(url):
         masker.add(secret)
     session = guarded_session(
-        timeout_seconds=min(way.seconds, SEND_SECONDS), allow_private=way.allow_private, verify=way.verify
+        timeout_seconds=min(way.seconds, transport.SEND_SECONDS), allow_private=way.allow_private, verify=way.verify
     )
     with session:
         try:

@@ -59,6 +59,13 @@ def mail(sender: Address, recipient: str, message: Message) -> EmailMessage:
     return made
 
 
+def wire(mail: EmailMessage) -> bytes:
+    """The mail as it's handed over. A subject in ASCII stays on one line: folded, Python would begin it with a blank."""
+    return mail.as_bytes(
+        policy=POLICY.clone(max_line_length=2 * LONGEST_SUBJECT) if mail["Subject"].isascii() else POLICY
+    )
+
+
 def _id(name: str, domain: str) -> str:
     return f"<{re.sub(r'[^A-Za-z0-9._-]', '-', name)[:100]}@{domain}>"
 

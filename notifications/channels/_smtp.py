@@ -12,8 +12,9 @@ from connectors.addresses import Refused
 from connectors.guard import explain
 from connectors.wire import Deadline, dial
 from nomaflow_site.lib.redact import Masker
+from notifications import transport
 from notifications.channels._text import one_line
-from notifications.transport import SEND_SECONDS, Unsent
+from notifications.transport import Unsent
 
 STARTTLS, TLS, NONE = "starttls", "tls", "none"
 PORTS = {STARTTLS: 587, TLS: 465, NONE: 25}
@@ -34,11 +35,9 @@ class Server:
     allow_private: bool = True
 
 
-def deliver(
-    server: Server, sender: str, recipient: str, mail: bytes, masker: Masker, seconds: float = SEND_SECONDS
-) -> str:
+def deliver(server: Server, sender: str, recipient: str, mail: bytes, masker: Masker) -> str:
     """Hand over one mail and give the server's answer: `250 2.0.0 Ok: queued as 12345`. Raises Unsent."""
-    deadline = Deadline(seconds, server.allow_private)
+    deadline = Deadline(transport.SEND_SECONDS, server.allow_private)
     client = _Client(server, deadline)
     try:
         client.open()

@@ -14,7 +14,7 @@ JSON = "application/json"
 LONGEST_BODY = 256 * 1024
 LONGEST_TEMPLATE = 16 * 1024
 # How long a value may be, tried one after the other until the body fits.
-_LENGTHS = (64 * 1024, 16 * 1024, 4096, 1024, 256, 64)
+_LENGTHS = (64 * 1024, 16 * 1024, 4096, 1024, 256, 64, 16)
 
 # A JSON object or array, or any text.
 Template = dict[str, Any] | list[Any] | str

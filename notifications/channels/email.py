@@ -11,7 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from connectors.definition import Definition
 from nomaflow_site.lib.config import ListField, SecretField
 from notifications.channels._form import ChannelForm, allow_private_field, ca_file_field, verify_of, verify_tls_field
-from notifications.channels._mail import ascii_address, mail, parse_sender
+from notifications.channels._mail import ascii_address, mail, parse_sender, wire
 from notifications.channels._smtp import NONE, PORTS, STARTTLS, TLS, Server, deliver
 from notifications.message import Message
 from notifications.transport import Transport, Unsent
@@ -131,5 +131,5 @@ class EmailTransport(Transport):
             verify=verify_of(definition.name, settings),
             allow_private=settings["allow_private"],
         )
-        data = mail(sender, address, message).as_bytes()
+        data = wire(mail(sender, address, message))
         return deliver(server, sender.addr_spec, address, data, self.masker(definition))

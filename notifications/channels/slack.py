@@ -90,6 +90,7 @@ class SlackTransport(Transport):
     label = "Slack"
     form = SlackForm
     harmless = Transport.harmless | {"recipient"}
+    destinations = frozenset({"webhook_url"})
 
     def takes(self, recipient: str) -> bool:
         """`#channel` and `@user`."""

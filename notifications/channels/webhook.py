@@ -101,6 +101,7 @@ class WebhookTransport(Transport):
     form = WebhookForm
     # A header can't choose another server, and a body is only read there.
     harmless = Transport.harmless | {"headers", "method", "content_type", "body"}
+    destinations = frozenset({"url"})
 
     def recipient_fault(self, recipient: str) -> str | None:
         """A webhook leads to one address."""
