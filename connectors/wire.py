@@ -176,6 +176,10 @@ class GuardedAdapter(HTTPAdapter):
             if deadline.passed or isinstance(error, Timeout):
                 raise deadline.error() from error
             raise
+        # A head that was cut in the middle looks complete.
+        if deadline.passed:
+            response.close()
+            raise deadline.error()
         _watch_body(response, deadline, self._max_bytes)
         return response
 
