@@ -45,9 +45,10 @@ class EndpointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """
 
     endpoint_form: ClassVar[type[EndpointForm]]
-    # Fields of the model that the form has beside the name, and what is shown of it and can't be typed.
+    # Fields of the model that the form has beside the name; what of it can't be typed, and of that what editors see too.
     own_fields: ClassVar[tuple[str, ...]] = ("description",)
     shown: ClassVar[tuple[str, ...]] = ("kind_label", "where")
+    shown_to_editors: ClassVar[tuple[str, ...]] = ()
     # Asked before one is deleted; filled by floors above.
     used_by: list[UsedBy] = []
 
@@ -150,7 +151,8 @@ class EndpointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         own: list[str] = []
         for name in kind.form.base_fields:
             own += [name, FORGET + name] if name in stored and name in kind.form.secret_names() else [name]
-        return [(None, {"fields": ["kind_label" if obj else "name", *self.own_fields]}), (kind.label, {"fields": own})]
+        identity = ["kind_label", *self.own_fields, *self.shown_to_editors] if obj else ["name", *self.own_fields]
+        return [(None, {"fields": identity}), (kind.label, {"fields": own})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         """The kind is locked after creation."""
