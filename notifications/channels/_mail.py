@@ -13,7 +13,8 @@ from notifications.channels._text import facts, headline, lines, link_label, one
 from notifications.message import Message
 
 LONGEST_SUBJECT = 160
-LONGEST_REASON = 20_000
+# The page of the run has all of it.
+LONGEST_REASON = 5_000
 # Letters, digits and signs before the @, host names after it: what every server takes.
 ADDRESS = re.compile(
     r"([A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64})@((?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)*[^\W_](?:[\w-]{0,61}[^\W_])?)"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -68,6 +69,17 @@ def test_the_request_names_its_event_and_delivery_and_is_signed(endpoint: Endpoi
     assert abs(int(request.header("X-Nomaflow-Timestamp")) - time.time()) < 10
     assert request.is_signed_with("canary-secret")
     assert not request.is_signed_with("another")
+
+
+def test_a_receiver_verifies_it_as_the_documentation_says(endpoint: Endpoint) -> None:
+    page = (Path(__file__).parents[3] / "docs/notifications.md").read_text()
+    known: dict[str, Any] = {}
+    exec(page.partition("```python\n")[2].partition("```")[0], known)
+    request = sent(endpoint)
+    headers = dict(request.headers)
+    assert known["is_genuine"](headers, request.body, "canary-secret")
+    assert not known["is_genuine"](headers, request.body + b" ", "canary-secret")
+    assert not known["is_genuine"]({**headers, "X-Nomaflow-Timestamp": "1700000000"}, request.body, "canary-secret")
 
 
 def test_without_a_secret_nothing_is_signed(endpoint: Endpoint) -> None:
