@@ -253,6 +253,8 @@ def test_the_id_and_the_type_of_a_step_are_locked(olga, saved):
         ({"retry_attempts": "0"}, "retry_attempts", "greater than or equal to 1"),
         ({"step_defaults": "nonsense = 1"}, "step_defaults", "Unknown key"),
         ({"alerts_declared": "on", "alerts_on_long_run_minutes": "0"}, "alerts_on_long_run_minutes", "greater"),
+        ({"alerts_declared": "on", "alerts_after_failures": "101"}, "alerts_after_failures", "less than"),
+        ({"alerts_declared": "on", "alerts_recipients": "foo bar"}, "alerts_recipients", "is no recipient"),
         ({"steps-0-cfg_connector": "gone"}, "steps-0-cfg_connector", "There is no connector 'gone'"),
         ({"steps-0-cfg_query": ""}, "steps-0-cfg_query", "required"),
         ({"steps-0-name": "send"}, "steps-0-name", "2 steps of the job"),
@@ -301,6 +303,18 @@ def test_alerts_are_declared_and_taken_back(olga, saved):
     del values["alerts_declared"]
     olga.post(CHANGE, values)
     assert Job.objects.get().alerts is None
+
+
+def test_more_about_alerts_is_kept_and_shown_again(olga, saved):
+    values = form(olga, CHANGE) | {"alerts_declared": "on", "alerts_on_recovery": "on", "alerts_after_failures": "3"}
+    del values["alerts_on_missed"]
+    olga.post(CHANGE, values)
+    more = {"on_missed": False, "on_recovery": True, "after_failures": 3}
+    assert Job.objects.get().alerts == {"on_failure": True, "on_success": False, "recipients": [], **more}
+    shown = form(olga, CHANGE)
+    assert (shown["alerts_after_failures"], shown["alerts_repeat_minutes"]) == ("3", "60")
+    assert "alerts_on_recovery" in shown
+    assert "alerts_on_missed" not in shown
 
 
 def test_an_unset_value_follows_the_step_defaults_and_a_set_one_does_not(olga, saved):

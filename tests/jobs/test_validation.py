@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from jobs.jobform import AlertFields
 from jobs.steps import step_types
 from jobs.validation import check_job, read_job
 from nomaflow_site.lib.sealing import MASK, is_secret_name
@@ -53,6 +54,11 @@ def test_a_job_of_one_step_is_all_right():
         ({"alerts": {"on_failure": "no"}}, "", "alerts.on_failure", "true or false"),
         ({"alerts": {"on_long_run_minutes": 0}}, "", "alerts.on_long_run_minutes", "greater than or equal to 1"),
         ({"alerts": {"recipients": [1]}}, "", "alerts.recipients", "texts only"),
+        ({"alerts": {"on_cancel": 1}}, "", "alerts.on_cancel", "true or false"),
+        ({"alerts": {"after_failures": 0}}, "", "alerts.after_failures", "greater than or equal to 1"),
+        ({"alerts": {"after_failures": 101}}, "", "alerts.after_failures", "less than or equal to 100"),
+        ({"alerts": {"repeat_minutes": 10081}}, "", "alerts.repeat_minutes", "less than or equal to 10080"),
+        ({"alerts": {"on_sucess": True}}, "", "alerts.on_sucess", "Unknown key"),
         ({"step_defaults": {"nonsense": 1}}, "", "step_defaults.nonsense", "Unknown key"),
         ({"step_defaults": {"timeout_seconds": -1}}, "", "step_defaults.timeout_seconds", "greater than"),
         ({"steps": []}, "", "steps", "at least one step"),
@@ -116,6 +122,24 @@ def test_declared_alerts_tell_of_failures_unless_they_say_otherwise():
     read, _ = read_job(job(alerts={}))
     assert read["alerts"] == {"on_failure": True, "on_success": False, "recipients": []}
     assert "alerts" not in read_job(job())[0]
+
+
+MORE = {"on_cancel": True, "on_missed": False, "on_skipped": True, "on_guard": False, "on_switch": True}
+MORE |= {"on_recovery": True, "after_failures": 3, "repeat_minutes": 0}
+
+
+def test_more_alert_options_are_kept_where_they_say_something_else_than_their_default():
+    always = {"on_failure": True, "on_success": False, "recipients": []}
+    assert read_job(job(alerts=MORE))[0]["alerts"] == {**always, **MORE}
+    defaults = {key: value for key, value in AlertFields.defaults().items() if key != "recipients"}
+    assert read_job(job(alerts=defaults))[0]["alerts"] == always
+
+
+def test_recipients_are_asked_about_where_somebody_can_say():
+    alerts = {"recipients": ["#ops", "pager"]}
+    assert check_job(job(alerts=alerts)) == []
+    found = check_job(job(alerts=alerts), recipients=lambda recipients: [f"No {recipients[1]}."])
+    assert [(fault.field, fault.message) for fault in found] == [("alerts.recipients", "No pager.")]
 
 
 def test_a_preset_without_a_timezone_has_the_jobs():
