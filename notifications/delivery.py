@@ -34,8 +34,9 @@ from notifications.models import Channel, Delivery
 from notifications.transport import Transport, Unsent
 
 log = logging.getLogger(__name__)
-# Messages of one channel that a process sends at the same time: a server that hangs must not take all the places.
-PER_CHANNEL = 2
+# Messages of one channel that a process sends at the same time. One: a server that hangs doesn't take all the places, and a
+# sender that is killed leaves one message of which nobody knows whether it arrived.
+PER_CHANNEL = 1
 # After so many failures of a channel somebody else is told, while it's tried on.
 FALL_BACK_AFTER = 3
 # A message that leaves so long after its event says so, in seconds.
@@ -60,6 +61,7 @@ def take_due(now: datetime.datetime, most: int, in_flight: Counter[int | None]) 
     counts = Counter(in_flight)
     for delivery in due[: most * PER_CHANNEL]:
         if len(taken) < most and counts[delivery.channel_id] < PER_CHANNEL and _take(delivery, now):
+            faultpoint("delivery.taken")
             taken.append(delivery)
             counts[delivery.channel_id] += 1
     return taken
@@ -164,6 +166,8 @@ def record(delivery: Delivery, result: str | Exception, now: datetime.datetime, 
             _record_sent(delivery, _line(result, hidden), now)
         else:
             _record_unsent(delivery, _as_unsent(result), hidden, now)
+        faultpoint("delivery.before_record")
+    faultpoint("delivery.recorded")
 
 
 def _as_unsent(error: Exception) -> Unsent:

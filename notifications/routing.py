@@ -8,6 +8,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import Exists, F, OuterRef
 
+from nomaflow_site.lib.faults import faultpoint
 from notifications import incidents
 from notifications.catalogue import default_recipients
 from notifications.events import DeliveryState, Event
@@ -52,6 +53,7 @@ def settle(pk: int, now: datetime.datetime) -> bool:
             quiet = _outcome(rows)
         alert.outcome = quiet
         alert.save(update_fields=["event", "incident", "facts", "outcome"])
+        faultpoint("routing.before_commit")
         return True
 
 

@@ -14,6 +14,8 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
+IMPORTS = "from runs.models import *\nfrom jobs.models import *\nfrom notifications.models import *\n"
+
 ANSWERS = os.fdopen(os.dup(1), "w")
 
 
@@ -25,7 +27,7 @@ def answer(question: dict) -> dict:
         try:
             if "python" in question:
                 names: dict = {"json": json}
-                exec("from runs.models import *\nfrom jobs.models import *\n" + question["python"], names)
+                exec(IMPORTS + question["python"], names)
             else:
                 sys.stdin = io.TextIOWrapper(io.BytesIO((question["stdin"] or "").encode()))
                 call_command(*question["manage"], stdout=out, stderr=err)

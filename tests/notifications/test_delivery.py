@@ -123,7 +123,8 @@ def test_a_server_that_asks_for_patience_gets_it_for_every_message_of_the_channe
     assert (delivery.state, delivery.due_at) == ("RETRYING", now + 90 * SECOND)
     fresh(hook, "second")
     assert turn(now + 89 * SECOND) == []
-    assert [each.state for each in turn(now + 91 * SECOND)] == ["SENT", "SENT"]
+    later = now + 91 * SECOND
+    assert [each.state for each in turn(later) + turn(later)] == ["SENT", "SENT"]
     assert Channel.objects.get().hold_until is None
 
 

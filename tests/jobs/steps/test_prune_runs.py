@@ -28,7 +28,7 @@ def ctx():
 def test_it_goes_on_until_nothing_is_left_and_counts_all(ctx):
     result = run(ctx)
     before = result.output.pop("before")
-    assert result == Result({"runs": 4, "steps": 8, "log_lines": 3000, "fires": 5}, 3017)
+    assert result == Result({"runs": 4, "steps": 8, "log_lines": 3000, "fires": 5, "alerts": 0}, 3017)
     assert ctx.link.prune_calls == [before] * 4
 
 
@@ -49,8 +49,8 @@ def test_its_log_says_how_far_it_is(ctx, caplog, monkeypatch):
     monkeypatch.setattr(prune_runs, "TELL_SECONDS", 0)
     with caplog.at_level("INFO", logger="nomaflow.step"):
         run(ctx)
-    assert "removed 2 runs, 4 steps, 1,500 log lines, 1 fires so far" in caplog.messages
-    assert caplog.messages[-1].startswith("removed 4 runs, 8 steps, 3,000 log lines, 5 fires; ")
+    assert "removed 2 runs, 4 steps, 1,500 log lines, 1 fires, 0 alerts so far" in caplog.messages
+    assert caplog.messages[-1].startswith("removed 4 runs, 8 steps, 3,000 log lines, 5 fires, 0 alerts; ")
 
 
 @pytest.mark.parametrize("days", [0, -1, 10**9])
