@@ -69,9 +69,9 @@ def _rules_by_tag() -> dict[str, list[str]]:
 def _why_silent(wanted: Wanted, channels: Sequence[Channel], *, told: bool) -> str:
     """Why nobody hears of the job's failures; empty when somebody does. `told`: a rule adds recipients."""
     if not wanted.declared and not told:
-        return "no alerts"
+        return "no alerts declared"
     if not wanted.on_failure:
-        return "failures switched off"
+        return "alerts without failures"
     if told:
         return ""
     if not wanted.recipients:

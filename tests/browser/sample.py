@@ -1,4 +1,5 @@
-"""A small house in full operation, for tests that look at every page: jobs, runs in every state, fires, a freeze, connectors."""
+"""A small house in full operation, for tests that look at every page: jobs, runs in every state, fires, a freeze, connectors,
+channels of every kind and health, alerts in every state."""
 
 SAMPLE = """
 import datetime
@@ -14,6 +15,17 @@ Connector.objects.create(name="reporting", kind="sql", config={"dialect": "sqlit
 Connector.objects.create(name="crm", kind="http", config={"base_url": "http://127.0.0.1:1/", "verify_tls": False})
 Connector.objects.create(name="directory", kind="ldap", config={"server": "ldap://127.0.0.1:1"})
 Calendar.objects.create(name="holidays", days={"12-25": "Christmas Day"}, weekdays=["SAT", "SUN"])
+chat = Channel.objects.create(name="chat", kind="slack", config={"recipient": "#ops"}, last_sent_at=now - 2 * hour,
+                              secrets={"webhook_url": "https://127.0.0.1:1/services/T0/B0/s3cr3t"}, last_answer="200 ok")
+mail = Channel.objects.create(name="mail", kind="email", fallback=chat, is_default=False, failures=4, failing_since=now - 5 * hour,
+                              config={"host": "127.0.0.1", "security": "starttls", "sender": "nomaflow@example.org",
+                                      "recipients": ["operations@example.org", "night-watch@example.org"]},
+                              last_answer="535 5.7.8 authentication failed: bad user name or password")
+pager = Channel.objects.create(name="pager", kind="webhook", is_default=False, hold_until=now + hour, failing_since=now - minute,
+                               config={"url": "https://127.0.0.1:1/hooks/nomaflow"}, last_answer="429 Too Many Requests")
+Channel.objects.create(name="old-pager", kind="webhook", enabled=False, config={"url": "https://127.0.0.1:1/"})
+RoutingRule.objects.create(tag="etl", channel=mail, recipient="etl-team@example.org")
+RoutingRule.objects.create(tag="api", channel=pager)
 
 definition = {
     "id": "refresh", "description": "Refresh the reporting views from the OLTP database.", "schedule": "0 2 * * *",
@@ -84,7 +96,48 @@ for hours, outcome, cause in ((5, "skipped", "overlap"), (6, "missed", "outage")
     at = now - hours * hour - minute
     Fire.objects.create(job=refresh, scheduled_at=at, noticed_at=at, outcome=outcome, cause=cause, reason="why it was so")
 Freeze.objects.create(scope="tag", target="api", reason="year-end close", starts_at=now, ends_at=now + day, owner="olga")
-print(json.dumps({"failed": failed.run_id, "running": running.run_id, "freeze": Freeze.objects.get().pk,
+
+from notifications.events import Event
+incident = Incident.objects.create(job=refresh, opened_at=now - 5 * hour, failures=3, last_failed_at=failed.finished_at,
+                                   last_run=failed, reason=failed.reason, told=2, told_at=now - 2 * hour)
+Incident.objects.create(job_id="frequent", opened_at=now - day, failures=212, last_failed_at=now - 5 * minute, told=1,
+                        told_at=now - day, reason="timeout after 30 s", acknowledged_at=now - hour, acknowledged_by="olga")
+Incident.objects.create(job_id="clash", opened_at=now - hour, failures=1, last_failed_at=now - hour, told_at=now - hour,
+                        reason="the connector 'reporting' can't be reached", snoozed_until=now + 3 * hour, snoozed_by="rui")
+
+
+def alert(event, outcome="to 1 recipient", **values):
+    return Alert.objects.create(**{"key": f"sample:{Alert.objects.count()}", "event": event, "job": refresh, "outcome": outcome,
+                                   "created_at": now - 2 * hour, "settled_at": now - 2 * hour, **values})
+
+
+def delivery(of, channel, recipient, state, *answers, **values):
+    at, over = of.created_at, state in ("SENT", "FAILED")
+    history = [{"at": (at + number * minute).isoformat(), "answer": text} for number, text in enumerate(answers)]
+    return Delivery.objects.create(**{
+        "alert": of, "channel": channel, "channel_name": channel.name, "recipient": recipient, "state": state,
+        "attempts": len(answers), "history": history, "answer": answers[-1] if answers else "", "created_at": at,
+        "due_at": at if over else now + 7 * minute, "ended_at": at + len(answers) * minute if over else None, **values})
+
+
+for event in Event.values[1:-1]:
+    delivery(alert(event), chat, "#ops", "SENT", "200 ok")
+told = alert("failed", "to 4 recipients", run=failed, incident=incident)
+refused = "535 5.7.8 authentication failed: bad user name or password"
+somebody = "a-rather-long-address-of-somebody@operations.example.org"
+lost = delivery(told, mail, somebody, "FAILED", *["421 try again later"] * 4, refused, fell_back=True)
+delivery(told, chat, "#ops", "SENT", "200 ok", fallback_of=lost)
+delivery(told, pager, "", "RETRYING", "timed out after 20 s", "429 Too Many Requests")
+again = delivery(told, mail, "night-watch@example.org", "FAILED", refused, fell_back=True)
+delivery(told, mail, "night-watch@example.org", "PENDING", resend_of=again, requested_by="olga")
+alert("guard", "folded into incident 12, told less than 60 min ago", run=failed, incident=incident)
+alert("long_running", "", run=running, settled_at=None)
+nobody = alert("failed", "to 0 recipients, 1 can't be told", job_id="frequent")
+Delivery.objects.create(alert=nobody, recipient="#gone", state="FAILED", created_at=now, due_at=now, ended_at=now,
+                        answer="No channel of type Slack is set up for #gone; add one.")
+print(json.dumps({"failed": failed.run_id, "delivery": lost.pk, "alert": told.pk, "incident": incident.pk, "mail": mail.pk,
+                  "chat": chat.pk, "pager": pager.pk, "rule": RoutingRule.objects.first().pk,
+                  "running": running.run_id, "freeze": Freeze.objects.get().pk,
                   "crm": Connector.objects.get(name="crm").pk, "reporting": Connector.objects.get(name="reporting").pk,
                   "directory": Connector.objects.get(name="directory").pk, "calendar": Calendar.objects.get().pk}))
 """

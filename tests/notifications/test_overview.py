@@ -72,7 +72,7 @@ def test_an_enabled_job_without_an_alert_on_failure_tells_nobody() -> None:
     cast.job("silent")
     cast.job("success-only", alerts=alerts(on_failure=False, on_success=True))
     cast.job("off", enabled=False)
-    assert silent() == [Silent("silent", "no alerts"), Silent("success-only", "failures switched off")]
+    assert silent() == [Silent("silent", "no alerts declared"), Silent("success-only", "alerts without failures")]
 
 
 def test_a_job_whose_tag_has_a_rule_tells_somebody() -> None:
@@ -114,7 +114,7 @@ def test_the_number_of_silent_jobs_and_the_reasons_are_told(client: Client) -> N
     client.force_login(cast.rui(Job.objects.get(pk="a")))
     text = client.get("/notifications/").content.decode()
     assert "1 enabled job alerts nobody when it fails" in text
-    assert "1: no alerts" in text
+    assert "1 job: no alerts declared" in text
 
 
 def test_many_jobs_are_told_page_by_page(client: Client, monkeypatch: Any) -> None:
