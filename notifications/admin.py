@@ -44,7 +44,6 @@ class ChannelAdmin(EndpointAdmin):
     shown = ("kind_label", "where", "health", "last_answer")
     shown_to_editors = ("health", "last_answer")
     list_display = ("name", "kind_label", "where", "is_default", "enabled", "health", "answer")
-    list_filter = ("kind", "enabled", "is_default")
     search_fields = ("name", "description")
     change_form_template = "admin/notifications/channel/change_form.html"
 

@@ -39,7 +39,7 @@ class EmailForm(ChannelForm):
     )
     username = forms.CharField(required=False, label="User name", help_text="Empty: don't sign in.")
     password = SecretField(required=False)
-    sender = forms.CharField(help_text="Nomaflow <nomaflow@example.com>, or the address alone.")
+    sender = forms.CharField(help_text="Nomaflow &lt;nomaflow@example.com&gt;, or the address alone.")
     recipients = ListField(
         help_text="Who is told when nobody is named: one address a line. Each gets a mail of their own."
     )
