@@ -39,6 +39,12 @@ log = logging.getLogger(__name__)
 PER_CHANNEL = 1
 # After so many failures of a channel somebody else is told, while it's tried on.
 FALL_BACK_AFTER = 3
+# A server that wants to be left alone for longer than this is down, too.
+LONG_HOLD_SECONDS = 60
+# Deliveries of one channel that are handed to its fallback at once.
+MOST_FALLBACKS = 500
+# Attempts whatever becomes of them: the senders of so many were lost in the middle.
+MOST_TAKEN = 50
 # A message that leaves so long after its event says so, in seconds.
 LATE_SECONDS = 300
 LONGEST_ANSWER = 1000
@@ -55,7 +61,7 @@ def take_due(now: datetime.datetime, most: int, in_flight: Counter[int | None]) 
     due = (
         due.exclude(channel__hold_until__gt=now)
         .order_by("due_at", "pk")
-        .select_related("alert", "channel", "fallback_of")
+        .select_related("alert", "channel", "fallback_of__channel")
     )
     taken: list[Delivery] = []
     counts = Counter(in_flight)
@@ -118,6 +124,8 @@ class Attempt:
 def prepare(delivery: Delivery, now: datetime.datetime) -> Attempt | Unsent:
     """Everything an attempt needs, or why none can be made."""
     channel = delivery.channel
+    if delivery.attempts > MOST_TAKEN:
+        return Unsent(f"given up after {MOST_TAKEN} attempts: {delivery.answer or LOST}", permanent=True)
     if channel is None:
         return Unsent(f"the channel {delivery.channel_name!r} has been deleted", permanent=True)
     if not channel.enabled:
@@ -148,7 +156,8 @@ def _notes(delivery: Delivery, now: datetime.datetime) -> list[str]:
     notes = []
     if (first := delivery.fallback_of) is not None:
         whom = first.recipient or "its recipient"
-        notes.append(f"The channel {first.channel_name} could not tell {whom}: {first.answer}.")
+        why = first.answer or (first.channel.last_answer if first.channel else "")
+        notes.append(f"The channel {first.channel_name} could not tell {whom}: {why}.")
     if delivery.resend_of_id is not None:
         notes.append(f"Sent again for {delivery.requested_by}.")
     elif (late := (now - delivery.alert.created_at).total_seconds()) > LATE_SECONDS:
@@ -180,7 +189,8 @@ def _as_unsent(error: Exception) -> Unsent:
 
 def _line(answer: str, hidden: Collection[str]) -> str:
     """One line without secrets: the transport has masked its own, and this doesn't rely on it."""
-    return Masker(hidden).text(" ".join(answer.replace("\0", "").split()))[:LONGEST_ANSWER]
+    clean = answer.replace("\0", "").encode(errors="replace").decode()
+    return Masker(hidden).text(" ".join(clean.split()))[:LONGEST_ANSWER]
 
 
 def _record_sent(delivery: Delivery, answer: str, now: datetime.datetime) -> None:
@@ -202,9 +212,20 @@ def _record_unsent(delivery: Delivery, unsent: Unsent, hidden: Collection[str], 
     channel.update(failing_since=Coalesce("failing_since", now), failures=F("failures") + 1, last_answer=answer)
     if unsent.retry_after and wait is not None:
         channel.update(hold_until=now + datetime.timedelta(seconds=wait))
-    is_down = channel.filter(failures__gte=FALL_BACK_AFTER).exists()
-    if wait is None or is_down or delivery.attempts >= FALL_BACK_AFTER:
+    if _is_down(delivery, now):
+        # Also those that wait behind this one: at a server that hangs, each would take its time to fail.
+        waiting = Delivery.objects.filter(channel=delivery.channel_id, state__in=OPEN, fell_back=False).order_by("pk")
+        for each in waiting[:MOST_FALLBACKS]:
+            _fall_back(each, now)
+    if wait is None or delivery.attempts >= FALL_BACK_AFTER:
         _fall_back(delivery, now)
+
+
+def _is_down(delivery: Delivery, now: datetime.datetime) -> bool:
+    """Whether the channel has failed again and again, or wants to be left alone for long."""
+    long_hold = now + datetime.timedelta(seconds=LONG_HOLD_SECONDS)
+    down = Q(failures__gte=FALL_BACK_AFTER) | Q(hold_until__gt=long_hold)
+    return Channel.objects.filter(down, pk=delivery.channel_id or 0).exists()
 
 
 def _end_attempt(delivery: Delivery, answer: str, now: datetime.datetime, **changes: Any) -> None:

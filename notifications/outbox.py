@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from jobs.models import Job
 from notifications import bell
-from notifications.events import Event
-from notifications.models import Alert, Incident, RoutingRule
+from notifications.events import DeliveryState, Event
+from notifications.models import Alert, Delivery, Incident, RoutingRule
 from notifications.wanted import Wanted, wanted_of
 from runs.models import Fire, Run
 from runs.states import Cause, Outcome, RunState
@@ -84,6 +84,17 @@ def note_switch(job_id: str, by: str, before: Mapping[str, Any] | None, after: M
         now = timezone.now()
         facts = {"by": by, "deleted": after is None, "at": now.isoformat()}
         _note(f"job:{job_id}:{event}:{now.isoformat()}", event, job_id, wanted, facts)
+
+
+def note_defect(job_id: str, run: Run | None = None) -> None:
+    """An alert of the job could not be written down because of a defect of ours: a failed delivery says so on every page."""
+    now, why = timezone.now(), "internal error: the alert could not be written down; the process's log has the details"
+    key = f"defect:{job_id}:{now.isoformat()}"
+    alert = Alert(key=key, event=Event.FAILED, job_id=job_id, run=run, created_at=now, settled_at=now, outcome=why)
+    alert.save(force_insert=True)
+    Delivery.objects.create(
+        alert=alert, state=DeliveryState.FAILED, answer=why, created_at=now, due_at=now, ended_at=now
+    )
 
 
 def _note(key: str, event: Event, job_id: str, wanted: Wanted, facts: Mapping[str, Any], **links: Any) -> None:

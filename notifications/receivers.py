@@ -1,7 +1,7 @@
 """What happens below, written into the outbox. Called inside the transactions of the floors below."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
@@ -24,8 +24,19 @@ def _beside(note: Callable[..., None]) -> Callable[..., None]:
                 note(**news)
         except Exception:
             log.exception("an alert could not be written down: %s", news)
+            _say_so(news)
 
     return listen
+
+
+def _say_so(news: Mapping[str, Any]) -> None:
+    run = news.get("run")
+    about = run or next(iter(news.get("fires") or ()), None)
+    try:
+        with transaction.atomic():
+            outbox.note_defect(about.job_id if about else news["job_id"], run)
+    except Exception:
+        log.exception("and that could not be written down either")
 
 
 LISTENERS = [

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import Exists, F, OuterRef
 
 from nomaflow_site.lib.faults import faultpoint
@@ -31,8 +31,8 @@ def settle_some(now: datetime.datetime, most: int = BATCH) -> int:
 def _settle_safely(pk: int, now: datetime.datetime) -> bool:
     try:
         return settle(pk, now)
-    except (DatabaseError, InterfaceError):
-        raise
+    except (OperationalError, InterfaceError):
+        raise  # the database is away or busy: later
     except Exception as error:
         # A defect of ours in one alert must not hold up the others, and must be seen.
         log.exception("alert %s could not be settled", pk)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, close_old_connections, connection
 from django.utils import timezone
 
 from notifications import bell, delivery, routing
@@ -62,7 +62,7 @@ class Sender:
         try:
             close_old_connections()
             return self.turn(timezone.now())
-        except (DatabaseError, InterfaceError) as error:
+        except (OperationalError, InterfaceError) as error:
             log.warning("alerts can't be sent yet: %s", error)
         except Exception:
             log.exception("the sender of alerts failed and goes on")
@@ -100,10 +100,13 @@ class Sender:
                 attempt, result = self._results.get_nowait()
                 try:
                     delivery.record(attempt.delivery, result, now, attempt.definition.hidden)
-                except (DatabaseError, InterfaceError):
+                except (OperationalError, InterfaceError):
                     # What has been sent must be written down, else it's sent again: at the next turn.
                     self._results.put((attempt, result))
                     raise
+                except Exception:
+                    # Its lease runs out, and it's taken again.
+                    log.exception("the answer to %s could not be written down", attempt.delivery)
                 del self._in_flight[attempt.delivery.pk]
 
     def _keep_leases(self) -> None:

@@ -10,7 +10,17 @@ from django.utils import timezone
 
 from jobs.models import Job
 from notifications import backoff
-from notifications.delivery import LOST, PER_CHANNEL, Attempt, prepare, record, resend, take_due
+from notifications.delivery import (
+    FALL_BACK_AFTER,
+    LOST,
+    MOST_TAKEN,
+    PER_CHANNEL,
+    Attempt,
+    prepare,
+    record,
+    resend,
+    take_due,
+)
 from notifications.models import Channel, Delivery
 from notifications.transport import Unsent
 from tests.notifications.conftest import EndRun, MakeChannel
@@ -220,6 +230,31 @@ def test_a_channel_that_keeps_failing_is_tried_on_while_the_fallback_tells(
     assert Delivery.objects.get(channel=hook).state == "RETRYING"
 
 
+def test_what_waits_behind_a_channel_that_is_down_is_told_by_the_fallback_too(
+    hook: Channel, channel: MakeChannel, fresh: Fresh, endpoint: Endpoint, now: datetime.datetime
+) -> None:
+    Channel.objects.filter(pk=hook.pk).update(fallback=channel("webhook", "second"), failures=FALL_BACK_AFTER)
+    endpoint.replies(500)
+    for number in range(3):
+        fresh(hook, f"job-{number}")
+    turn(now)
+    stand_ins = Delivery.objects.filter(channel__name="second").order_by("alert__job")
+    assert list(stand_ins.values_list("alert__job", flat=True)) == ["job-0", "job-1", "job-2"]
+
+
+def test_a_server_that_wants_to_be_left_alone_for_long_is_down(
+    hook: Channel, channel: MakeChannel, fresh: Fresh, endpoint: Endpoint, now: datetime.datetime
+) -> None:
+    Channel.objects.filter(pk=hook.pk).update(fallback=channel("webhook", "second"))
+    for seconds, stand_ins in (("30", 0), ("600", 1)):
+        endpoint.next_replies(429, Retry_After=seconds)
+        fresh(hook, f"job-{seconds}")
+        turn(now)
+        assert Delivery.objects.filter(channel__name="second").count() == stand_ins
+        Channel.objects.update(hold_until=None, failures=0)
+        Delivery.objects.update(state="SENT")
+
+
 def test_who_is_told_anyway_is_not_told_again_by_the_fallback(
     hook: Channel, channel: MakeChannel, alerting: Alerting, end: EndRun, endpoint: Endpoint, now: datetime.datetime
 ) -> None:
@@ -275,6 +310,16 @@ def test_an_answer_holds_no_secret_of_the_channel(
     (delivery,) = turn(now)
     assert "canary-path" not in str(vars(delivery))
     assert "\n" not in delivery.answer
+
+
+def test_a_message_whose_senders_are_lost_for_ever_fails_at_last(
+    hook: Channel, fresh: Fresh, endpoint: Endpoint, now: datetime.datetime
+) -> None:
+    fresh(hook)
+    Delivery.objects.update(attempts=MOST_TAKEN)
+    (delivery,) = turn(now)
+    assert (delivery.state, endpoint.requests) == ("FAILED", [])
+    assert "given up after 50 attempts: the sender was lost" in delivery.answer
 
 
 # By hand

@@ -11,7 +11,7 @@ from django.utils import timezone
 from jobs.catalogue import delete_job, switch_job
 from jobs.models import Job
 from notifications import outbox
-from notifications.models import Alert, Incident, RoutingRule
+from notifications.models import Alert, Delivery, Incident, RoutingRule
 from runs import janitor
 from runs.control import request_cancel
 from runs.models import Fire, Run
@@ -91,6 +91,8 @@ def test_a_defect_in_writing_an_alert_does_not_cost_the_run_its_end(
     run = end(alerting())
     assert Run.objects.get(pk=run.pk).state == RunState.FAILED
     assert "an alert could not be written down" in caplog.text
+    failed = Delivery.objects.get(alert__run=run)
+    assert (failed.state, "could not be written down" in failed.answer) == ("FAILED", True)
 
 
 def test_a_lost_worker_is_a_failure(alerting: Alerting) -> None:
