@@ -23,7 +23,7 @@ GROUPS = {
 }
 NAMES = {"AuthToken": "API tokens", "LogEntry": "Audit log"}
 # The model that comes first in its group.
-FIRST = ("Job", "Connector", "Run", "User")
+FIRST = ("Job", "Connector", "Run", "Channel", "User")
 
 
 class NomaflowAdminSite(AdminSite):

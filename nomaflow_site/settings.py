@@ -233,6 +233,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "StateEnum": "runs.states.RunState",
+        "DeliveryStateEnum": "notifications.events.DeliveryState",
+        "EventEnum": "notifications.events.Event",
+    },
 }
 
 # Celery carries wake-ups only: the database decides (docs/adr/0001-the-database-is-the-ledger.md).

@@ -11,30 +11,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
-from jobs.permissions import visible_jobs
 from notifications import delivery as deliveries
 from notifications import incidents
 from notifications.ledger import why_not_again
 from notifications.models import Alert, Delivery, Incident
 from notifications.visibility import visible_alerts, visible_deliveries, visible_incidents
-from runs.admin import History
+from runs.admin import HistoryOfJobs
 from runs.bulk import allowed_jobs
 from runs.catalogue import HEAVY
-
-
-class _OfJobs(History):
-    """Seen by whoever sees any job, narrowed to those jobs."""
-
-    show_full_result_count = False
-    list_display_links = ["id"]
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who sees any job sees this list."""
-        return visible_jobs(request.user).exists()
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """The menu shows only what can be opened."""
-        return self.has_view_permission(request)
 
 
 def _run_link(run: Any) -> str:
@@ -45,9 +29,10 @@ def _job_link(job_id: str) -> str:
     return format_html('<a href="{}">{}</a>', reverse("runs:job", args=[job_id]), job_id)
 
 
-class AlertAdmin(_OfJobs):
+class AlertAdmin(HistoryOfJobs):
     """What happened that somebody wanted told, and what came of it."""
 
+    list_display_links = ["id"]
     list_display = ["id", "created_at", "event", "job_link", "run_link", "settled_at", "outcome"]
     list_filter = ["event"]
     search_fields = ["job__id__exact"]
@@ -68,9 +53,10 @@ class AlertAdmin(_OfJobs):
         return _run_link(alert.run)
 
 
-class DeliveryAdmin(_OfJobs):
+class DeliveryAdmin(HistoryOfJobs):
     """Each message to one recipient, with Resend as the only verb."""
 
+    list_display_links = ["id"]
     list_display = ["id", "created_at", "job_link", "event", "channel_name", "recipient", "state", "attempts", "answer"]
     list_filter = ["state", "channel"]
     search_fields = ["alert__job__id__exact"]
@@ -103,7 +89,7 @@ class DeliveryAdmin(_OfJobs):
         self.message_user(request, f"Sending {len(ended)} of {len(found)} again.", level)
 
 
-class IncidentAdmin(_OfJobs):
+class IncidentAdmin(HistoryOfJobs):
     """Jobs that failed, each until it succeeded or somebody closed it."""
 
     list_display = [

@@ -16,7 +16,7 @@ from runs.control import request_cancel
 from runs.models import Fire, Run, WorkerNode
 from runs.states import ICONS
 from runs.trigger import InvalidTrigger, RunInFlight, trigger_run
-from runs.visibility import visible_fires
+from runs.visibility import sees_a_job, visible_fires
 
 
 @admin.action(description="Run now")
@@ -82,8 +82,22 @@ class History(admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
 
+class HistoryOfJobs(History):
+    """History that belongs to jobs: a list narrows it to those that one sees."""
+
+    show_full_result_count = False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Who sees any job sees this list."""
+        return sees_a_job(request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """The menu shows only what can be opened."""
+        return self.has_view_permission(request)
+
+
 @admin.register(Run)
-class RunAdmin(History):
+class RunAdmin(HistoryOfJobs):
     """The runs, with Cancel as the only verb; the run's own page shows the rest."""
 
     list_display = ["page", "job_id", "state", "triggered_by", "requested_by", "created_at", "finished_at", "reason"]
@@ -91,15 +105,6 @@ class RunAdmin(History):
     search_fields = ["run_id__exact", "job__id__exact"]
     actions = ["cancel"]
     list_display_links = None
-    show_full_result_count = False
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who sees any job sees this list, narrowed to those jobs."""
-        return visible_jobs(request.user).exists()
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """The menu shows only what can be opened."""
-        return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """Runs of the jobs that this user sees, without their bulky JSON."""
@@ -139,22 +144,13 @@ class WorkerNodeAdmin(History):
 
 
 @admin.register(Fire)
-class FireAdmin(History):
+class FireAdmin(HistoryOfJobs):
     """Scheduled moments and what became of them."""
 
     list_display = ["scheduled_at", "job_id", "preset", "outcome", "cause", "reason", "run", "settled_by"]
     list_filter = ["outcome", "cause"]
-    show_full_result_count = False
     search_fields = ["job__id__exact"]
     list_select_related = ["run"]
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Who sees any job sees this list, narrowed to those jobs."""
-        return visible_jobs(request.user).exists()
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """The menu shows only what can be opened."""
-        return self.has_view_permission(request)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Fire]:
         """Moments of the jobs that this user sees, without the bulky JSON of their runs."""

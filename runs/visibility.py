@@ -24,6 +24,13 @@ def sees_all_runs(user: Any) -> bool:
     return bool(user.is_superuser or user.has_perm("jobs.see_job"))
 
 
+def sees_a_job(request: Any) -> bool:
+    """Whether who asks sees any job; the menu and each list of history want to know it, so a request looks once."""
+    if not hasattr(request, "sees_a_job"):
+        request.sees_a_job = visible_jobs(request.user).exists()
+    return bool(request.sees_a_job)
+
+
 def visible_fires(user: Any) -> QuerySet[Fire]:
     """The scheduled moments of visible jobs; those of deleted jobs too for whoever sees all jobs."""
     if sees_all(user):

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from jobs.permissions import visible_jobs
+from runs.visibility import sees_a_job
 
 
 def frame(request: HttpRequest) -> dict[str, Any]:
@@ -19,5 +19,5 @@ def frame(request: HttpRequest) -> dict[str, Any]:
         "is_nav_sidebar_enabled": known,
         "has_permission": known,
         "available_apps": SimpleLazyObject(lambda: admin.site.get_app_list(request) if known and user.is_staff else []),
-        "sees_jobs": SimpleLazyObject(lambda: known and visible_jobs(user).exists()),
+        "sees_jobs": SimpleLazyObject(lambda: known and sees_a_job(request)),
     }
