@@ -62,6 +62,8 @@ def take_due(now: datetime.datetime, most: int, in_flight: Counter[int | None]) 
         due.exclude(channel__hold_until__gt=now)
         .order_by("due_at", "pk")
         .select_related("alert", "channel", "fallback_of__channel")
+        # Opened for each when it's sent: one lost key must not keep the others from being sent.
+        .defer("channel__secrets", "fallback_of__channel__secrets")
     )
     taken: list[Delivery] = []
     counts = Counter(in_flight)
@@ -237,7 +239,7 @@ def _end_attempt(delivery: Delivery, answer: str, now: datetime.datetime, **chan
 
 def _fall_back(delivery: Delivery, now: datetime.datetime) -> None:
     """Let the channel's fallback tell its own recipients, once, and none of them twice."""
-    fallback = Channel.objects.filter(stands_in_for=delivery.channel_id).first()
+    fallback = Channel.objects.filter(stands_in_for=delivery.channel_id).defer("secrets").first()
     if fallback is None or not Delivery.objects.filter(pk=delivery.pk, fell_back=False).update(fell_back=True):
         return
     told = set(Delivery.objects.filter(alert=delivery.alert_id, channel=fallback).values_list("recipient", flat=True))

@@ -11,9 +11,10 @@ from django.db.models import Exists, F, OuterRef
 from nomaflow_site.lib.faults import faultpoint
 from notifications import incidents
 from notifications.catalogue import default_recipients
+from notifications.channels import transports
 from notifications.events import DeliveryState, Event
 from notifications.models import Alert, Channel, Delivery, Incident, RoutingRule
-from notifications.recipients import resolve
+from notifications.recipients import resolve, same_form
 from notifications.wanted import Wanted
 from runs.catalogue import HEAVY
 
@@ -107,15 +108,22 @@ def _belongs(alert: Alert, incident: Incident) -> None:
 
 def _deliveries(alert: Alert, wanted: Wanted, now: datetime.datetime) -> Iterator[Delivery]:
     """One for each recipient; one that can't be told has failed already, with the reason."""
-    told: set[tuple[int, str]] = set()
+    told: set[tuple[str, str]] = set()
     targets, faults = _targets(wanted)
     for channel, recipient in targets:
-        if (channel.pk, recipient.lower()) not in told:
-            told.add((channel.pk, recipient.lower()))
+        if (who := _who(channel, recipient)) not in told:
+            told.add(who)
             yield _delivery(alert, now, channel=channel, channel_name=channel.name, recipient=recipient)
     for recipient, fault in faults:
         failed: dict[str, Any] = {"state": DeliveryState.FAILED, "ended_at": now, "answer": fault}
         yield _delivery(alert, now, channel_name="", recipient=recipient, **failed)
+
+
+def _who(channel: Channel, recipient: str) -> tuple[str, str]:
+    """The same for the same recipient: an address is one whatever mail server leads to it, a #channel is its workspace's."""
+    transport = transports().get(channel.kind)
+    everywhere = recipient and transport is not None and transport.same_everywhere
+    return channel.kind if everywhere else channel.name, same_form(recipient)
 
 
 def _delivery(alert: Alert, now: datetime.datetime, **values: Any) -> Delivery:
@@ -124,7 +132,7 @@ def _delivery(alert: Alert, now: datetime.datetime, **values: Any) -> Delivery:
 
 def _targets(wanted: Wanted) -> tuple[list[tuple[Channel, str]], list[tuple[str, str]]]:
     """Whom to tell: the job's own recipients, or each default channel's; and those that rules add for its tags."""
-    channels = list(Channel.objects.order_by("-is_default", "name"))
+    channels = list(Channel.objects.defer("secrets").order_by("-is_default", "name"))
     targets: list[tuple[Channel, str]] = []
     faults: list[tuple[str, str]] = []
     if wanted.recipients:
@@ -137,7 +145,7 @@ def _targets(wanted: Wanted) -> tuple[list[tuple[Channel, str]], list[tuple[str,
                 targets += _spread(channel, "")
         if not targets:
             faults = [("", "the job names no recipients, and no channel that is switched on is a default one")]
-    for rule in RoutingRule.objects.filter(tag__in=wanted.tags).select_related("channel"):
+    for rule in RoutingRule.objects.filter(tag__in=wanted.tags).select_related("channel").defer("channel__secrets"):
         targets += _spread(rule.channel, rule.recipient)
     return targets, faults
 

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from connectors.definition import ConnectorError, Definition
 from connectors.kind import Kind
@@ -29,6 +29,9 @@ class Unsent(Exception):
 
 class Transport(Kind):
     """One kind of channel: how it's described, whom it reaches, and how a message is sent."""
+
+    # Whether a recipient is the same one whichever channel of the kind leads to it.
+    same_everywhere: ClassVar[bool] = False
 
     def takes(self, recipient: str) -> bool:
         """Whether this form of recipient is one of this kind: `#channel`, `@user`, an address."""

@@ -83,6 +83,7 @@ class EmailTransport(Transport):
 
     name = "email"
     label = "E-mail"
+    same_everywhere = True
     form = EmailForm
     harmless = Transport.harmless | {"sender", "recipients"}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models import TextField, Value
 from django.utils import timezone
 
 from jobs.models import Job
@@ -285,6 +286,18 @@ def test_a_channel_that_can_not_send_says_why(
     (delivery,) = turn(now)
     assert delivery.state == state
     assert words in delivery.answer
+
+
+def test_a_channel_whose_key_is_lost_fails_alone(
+    hook: Channel, channel: MakeChannel, fresh: Fresh, now: datetime.datetime
+) -> None:
+    locked = channel("webhook", "locked")
+    fresh(locked, "first")
+    Channel.objects.filter(pk=locked.pk).update(secrets=Value("not a token", output_field=TextField()))
+    fresh(hook, "second")
+    found = {delivery.channel_name: delivery for delivery in turn(now)}
+    assert (found["locked"].state, found["hook"].state) == ("RETRYING", "SENT")
+    assert "Channel 'locked': A stored secret can't be decrypted" in found["locked"].answer
 
 
 def test_a_channel_that_was_deleted_says_so(hook: Channel, fresh: Fresh, now: datetime.datetime) -> None:

@@ -64,6 +64,15 @@ def test_one_recipient_gets_one_message(channels: Any, alerting: Alerting, end: 
     assert [name for name, _ in told()] == ["email", "slack"]
 
 
+def test_an_address_is_one_recipient_whichever_channel_leads_to_it_a_slack_channel_is_not(
+    channels: Any, channel: MakeChannel, alerting: Alerting, end: EndRun
+) -> None:
+    RoutingRule.objects.create(tag="etl", channel=channel("email", "second"), recipient="a@example.org")
+    RoutingRule.objects.create(tag="etl", channel=channel("slack", "team2", is_default=False), recipient="#data")
+    end(alerting(tags=("etl",), recipients=["a@example.org", "#data"]))
+    assert told() == [("email", "a@example.org"), ("slack", "#data"), ("team2", "#data")]
+
+
 def test_a_job_told_by_a_rule_alone_does_not_tell_the_default_channels(channels: Any, end: EndRun) -> None:
     RoutingRule.objects.create(tag="etl", channel=channels["slack"], recipient="#etl")
     end(cast.job(tags=["etl"]))
