@@ -17,7 +17,9 @@ from runs.models import Fire, Run
 class Channel(Endpoint):
     """A configured Slack, e-mail or webhook transport, and how it fares."""
 
-    enabled = models.BooleanField(default=True, help_text="Off: nothing is sent through it; what should have been fails.")
+    enabled = models.BooleanField(
+        default=True, help_text="Off: nothing is sent through it; what should have been fails."
+    )
     is_default = models.BooleanField(
         "default", default=True, help_text="Tells its own recipients of every alert of a job that names none."
     )
