@@ -1,13 +1,13 @@
 """A message as Slack's Block Kit. Pure.
 
-The line on top is the message's own text: Slack shows it above an attachment, in push notifications and where blocks can't be
-shown. The attachment has the coloured bar and everything else.
+The header is what happened to which job. The attachment has the coloured bar, link, reason and facts. The message's own text, title
+and reason in one line, is what Slack puts into push notifications, and shows where blocks can't be shown.
 """
 
 import re
 from typing import Any
 
-from notifications.channels._text import cut, facts, lines, link_label, one_line, web_link
+from notifications.channels._text import cut, facts, headline, lines, link_label, one_line, web_link
 from notifications.events import LOOKS
 from notifications.message import Message
 
@@ -17,6 +17,7 @@ LONGEST_FIELD = 2000
 MOST_FIELDS = 10
 MOST_BLOCKS = 50
 LONGEST_REASON = 2800
+LONGEST_HEADER = 150
 MENTION = re.compile(r"@(?=(here|channel|everyone|group)\b)", re.IGNORECASE)
 # Between the sign and the word: invisible, and no mention any more.
 JOINER = "\u2060"
@@ -27,7 +28,13 @@ def payload(message: Message) -> dict[str, Any]:
     text = escaped(f"{_icon(message)} {one_line(message.title, 250)}".strip())
     attachment = {"color": message.colour, "fallback": text, "blocks": _blocks(message)}
     plain = {"mrkdwn": False, "link_names": False, "unfurl_links": False, "unfurl_media": False}
-    return {"text": text, **plain, "attachments": [attachment]}
+    header = cut(escaped(f"{_icon(message)} {headline(message)}".strip()), LONGEST_HEADER)
+    return {
+        "text": text,
+        "blocks": [{"type": "header", "text": {"type": "plain_text", "text": header, "emoji": False}}],
+        **plain,
+        "attachments": [attachment],
+    }
 
 
 def escaped(text: str) -> str:
@@ -45,7 +52,7 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     if link := web_link(message):
         # Only this text of ours is read as markup, and what it names was escaped.
         blocks.append(_section(f"*<{escaped(link)}|{escaped(link_label(message))}>*"))
-    if message.error and one_line(message.error) not in one_line(message.title):
+    if message.error:
         blocks.append(_section(f"```\n{_fenced(message.error)}\n```"))
     fields = [field for pair in facts(message) for field in (_label(pair[0]), _value(pair[1]))]
     for start in range(0, len(fields), MOST_FIELDS):
@@ -79,8 +86,4 @@ def _fenced(error: str) -> str:
 
 def _context(message: Message) -> list[str]:
     """Who says this, and why it came this way."""
-    incident = message.thread.replace("-", " ", 1)
-    return [
-        one_line(" · ".join(filter(None, ("Nomaflow", incident))), 200),
-        *([one_line(message.note, 500)] if message.note else []),
-    ]
+    return ["Nomaflow", *([one_line(message.note, 500)] if message.note else [])]

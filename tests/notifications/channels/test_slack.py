@@ -96,15 +96,15 @@ def test_the_message_tells_reason_step_times_and_link() -> None:
         "2026-03-01 02:00:00 +01:00",
         "cron",
         "4 min 10 s",
-        "incident 12",
         "503 Service",
     ):
         assert expected in words
 
 
-def test_a_reason_that_the_title_tells_is_not_repeated() -> None:
-    words = list(texts(blocks(replace(FAILED, error="duplicate key value violates unique constraint"))))
-    assert not any("duplicate key" in text for text in words)
+def test_the_header_says_what_happened_and_the_block_below_why() -> None:
+    told = payload(replace(FAILED, error="duplicate key value violates unique constraint"))
+    assert told["blocks"][0]["text"]["text"] == "✕ nightly failed"
+    assert any("duplicate key" in text for text in texts(told["attachments"][0]["blocks"]))
 
 
 def test_nothing_from_a_job_is_a_mention_a_link_or_markup() -> None:
@@ -134,6 +134,7 @@ def test_slacks_limits_are_kept(filling: str) -> None:
     message = replace(HARMFUL, error=filling, title=filling, step=filling, note=filling, facts=facts, url=FAILED.url)
     told = payload(message)
     assert len(told["text"]) < 3000
+    assert len(told["blocks"][0]["text"]["text"]) <= 150
     assert len(told["attachments"][0]["blocks"]) <= 50
     for block in told["attachments"][0]["blocks"]:
         assert len(block.get("text", {}).get("text", "")) <= 3000
