@@ -57,11 +57,6 @@ def texts(value: Any) -> Iterator[str]:
             yield from texts(item)
 
 
-def blocks(message: Any) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = payload(message)["attachments"][0]["blocks"]
-    return found
-
-
 def test_a_bot_posts_to_the_named_recipient_with_its_token(endpoint: Endpoint) -> None:
     endpoint.replies(body=POSTED)
     said = SlackTransport().send(bot(f"{endpoint.url}/api/"), "@olga", FAILED)
