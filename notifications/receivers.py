@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from functools import wraps
 from typing import Any
 
 from django.db import transaction
+from django.dispatch import Signal
 
 from jobs.signals import job_saved
 from notifications import outbox
@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 def _beside(note: Callable[..., None]) -> Callable[..., None]:
     """In a savepoint of its own: a defect of ours costs an alert and says so, it never costs the run its end."""
 
-    @wraps(note)
     def listen(sender: Any, signal: Any = None, **news: Any) -> None:
         try:
             with transaction.atomic():
@@ -39,16 +38,16 @@ def _say_so(news: Mapping[str, Any]) -> None:
         log.exception("and that could not be written down either")
 
 
-LISTENERS = [
-    (run_finished, _beside(outbox.note_end)),
-    (run_is_long, _beside(outbox.note_long)),
-    (guard_warned, _beside(outbox.note_guard)),
-    (fires_skipped, _beside(outbox.note_fires)),
-    (job_saved, _beside(outbox.note_switch)),
+LISTENERS: list[tuple[Signal, Callable[..., None]]] = [
+    (run_finished, outbox.note_end),
+    (run_is_long, outbox.note_long),
+    (guard_warned, outbox.note_guard),
+    (fires_skipped, outbox.note_fires),
+    (job_saved, outbox.note_switch),
 ]
 
 
 def connect() -> None:
     """Listen. Once per process, when apps start."""
-    for signal, listener in LISTENERS:
-        signal.connect(listener, weak=False, dispatch_uid=f"notifications.{listener.__name__}")
+    for signal, note in LISTENERS:
+        signal.connect(_beside(note), weak=False, dispatch_uid=f"notifications.{note.__name__}")
