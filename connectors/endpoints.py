@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from connectors.definition import ConnectorError, Definition
 from connectors.draft import check_settings, make_draft
@@ -27,7 +28,8 @@ def store(
     To be called in a transaction. Stored secrets stay when they are left out, empty or masked, unless they're named in
     `forget` or a field changed that may send them elsewhere (`Kind.harmless`). Raises ConfigError naming every fault.
     """
-    stored = model._default_manager.select_for_update().defer("secrets").filter(name=name).first()
+    rows: QuerySet[E] = model._default_manager.all()  # type: ignore[assignment]
+    stored = rows.select_for_update().filter(name=name).first()
     draft = make_draft(model, stored, kind, settings, forget)
     if draft.dropped:
         changed, dropped = ", ".join(draft.moved), ", ".join(draft.dropped)
@@ -51,7 +53,7 @@ def find(model: type[Endpoint], name: str) -> Definition:
     Raises ConnectorError naming similar ones when there is none of that name, CannotDecrypt when a key is missing.
     """
     try:
-        return model._default_manager.get(name=name).definition()
+        return model._default_manager.defer(None).get(name=name).definition()
     except model.DoesNotExist:
         names = list(model._default_manager.values_list("name", flat=True))
         similar = difflib.get_close_matches(name, names, n=3, cutoff=0.5)

@@ -62,7 +62,7 @@ class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
         return data
 
     def _stored(self) -> Endpoint | None:
-        rows = self._meta.model._default_manager.defer("secrets")
+        rows = self._meta.model._default_manager
         return rows.filter(pk=self.instance.pk).first() if self.instance.pk else None
 
     def _show(self, error: ConfigError) -> None:

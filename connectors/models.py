@@ -1,6 +1,7 @@
 """Connectors and their named queries."""
 
 from collections.abc import Mapping
+from typing import ClassVar, Self, TypeVar
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -10,7 +11,16 @@ from connectors.kind import Kind
 from connectors.kinds import kinds
 from nomaflow_site.lib.sealing import EncryptedJSONField, SealedJSONField, unseal
 
+E = TypeVar("E", bound="Endpoint")
 NAME = RegexValidator(r"^[A-Za-z0-9_-]+\Z", "Use letters, digits, - and _ only.")
+
+
+class Endpoints(models.Manager[E]):
+    """Rows without their secrets, which are opened when somebody asks for them: one lost key must not hide all the others."""
+
+    def get_queryset(self) -> models.QuerySet[E]:
+        """All, secrets deferred."""
+        return super().get_queryset().defer("secrets")
 
 
 class Endpoint(models.Model):
@@ -23,6 +33,8 @@ class Endpoint(models.Model):
     secrets = EncryptedJSONField(default=dict, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+
+    objects: ClassVar[models.Manager[Self]] = Endpoints()  # type: ignore[assignment, misc]
 
     class Meta:
         abstract = True

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 
 from connectors.draft import make_draft
 from connectors.models import NAME, Endpoint
@@ -90,9 +91,10 @@ def name_fault(name: Any) -> str | None:
 
 def apply_endpoint(model: type[E], name: str, save: Callable[[], E], toml: Callable[[E], str]) -> Change:
     """Save one table that has been checked, and say what changed. `toml` spells the stored one as the file does."""
-    stored = model._default_manager.filter(name=name).first()
+    rows: QuerySet[E] = model._default_manager.all()  # type: ignore[assignment]
+    stored = rows.filter(name=name).first()
     before, secrets = (toml(stored).splitlines(), stored.secrets) if stored else ([], {})
-    saved = model._default_manager.get(pk=save().pk)
+    saved = rows.get(pk=save().pk)
     # Placeholders look alike whatever they stand for, so a changed secret is told by name.
     names = sorted(name for name in saved.secrets if stored and saved.secrets[name] != secrets.get(name))
     diff = [

@@ -45,10 +45,10 @@ def save_channel(
     with transaction.atomic():
         if problem := fallback_fault(name, fallback, stored_fallbacks()):
             raise ConfigError({"fallback": [problem]})
-        stored = Channel.objects.defer("secrets").filter(name=name).first()
+        stored = Channel.objects.filter(name=name).first()
         before = _sends_with(stored) if stored else None
         own = {"description": description, "enabled": enabled, "is_default": is_default}
-        other = Channel.objects.defer("secrets").get(name=fallback) if fallback else None
+        other = Channel.objects.get(name=fallback) if fallback else None
         channel = store(Channel, name, kind, settings, forget=forget, fallback=other, **own)
         if stored and _sends_with(channel) not in (None, before):
             Channel.objects.filter(pk=channel.pk).update(**FRESH)
@@ -112,7 +112,7 @@ def save_rule(tag: str, channel: str, recipient: str = "", *, rule: RoutingRule 
     kinds = dict(Channel.objects.values_list("name", "kind"))
     if faults := dict(rule_faults(tag, channel, recipient, kinds)):
         raise ConfigError({field: [message] for field, message in faults.items()})
-    found = Channel.objects.defer("secrets").get(name=channel)
+    found = Channel.objects.get(name=channel)
     same = RoutingRule.objects.filter(tag=tag, channel=found, recipient=recipient).first()
     if same is not None and rule is None:
         return same

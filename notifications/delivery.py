@@ -239,7 +239,7 @@ def _end_attempt(delivery: Delivery, answer: str, now: datetime.datetime, **chan
 
 def _fall_back(delivery: Delivery, now: datetime.datetime) -> None:
     """Let the channel's fallback tell its own recipients, once, and none of them twice."""
-    fallback = Channel.objects.filter(stands_in_for=delivery.channel_id).defer("secrets").first()
+    fallback = Channel.objects.filter(stands_in_for=delivery.channel_id).first()
     if fallback is None or not Delivery.objects.filter(pk=delivery.pk, fell_back=False).update(fell_back=True):
         return
     told = set(Delivery.objects.filter(alert=delivery.alert_id, channel=fallback).values_list("recipient", flat=True))

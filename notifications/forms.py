@@ -13,7 +13,7 @@ from notifications.recipients import same_form
 
 def _offer(field: Any, channels: QuerySet[Channel]) -> None:
     """Let a channel be chosen; its secrets stay closed, so that a lost key bars nobody's way."""
-    field.queryset = channels.defer("secrets")
+    field.queryset = channels
 
 
 class ChannelForm(EndpointForm):

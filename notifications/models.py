@@ -158,6 +158,7 @@ class Delivery(models.Model):
             models.Index(fields=["due_at"], name="delivery_open", condition=Q(state__in=OPEN)),
             models.Index(fields=["state", "-id"], name="delivery_state_newest"),
             models.Index(fields=["channel", "-id"], name="delivery_channel_newest"),
+            models.Index(fields=["created_at"], name="delivery_created"),
         ]
 
     def __str__(self) -> str:

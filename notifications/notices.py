@@ -8,12 +8,15 @@ from typing import Any
 from django.urls import reverse
 
 from jobs.permissions import visible_jobs
-from notifications.events import DeliveryState
-from notifications.models import Channel, Delivery
+from notifications.events import OPEN, DeliveryState
+from notifications.models import Alert, Channel, Delivery
+from runs import nodes
 from runs.notices import Notice
 from runs.visibility import sees_all_runs
 
 TOLD_FOR = datetime.timedelta(hours=24)
+# Senders look every second, and one that died is replaced within its lease.
+OVERDUE = datetime.timedelta(minutes=3)
 # The newest failures that are looked at; more of them are the same news.
 MOST = 200
 
@@ -41,6 +44,19 @@ def lost_alerts(user: Any, now: datetime.datetime) -> Iterator[Notice]:
         count = f"{lost} alert{'s' * (lost != 1)}{' or more' * (len(rows) == MOST)}"
         page = f"{reverse('notifications:overview')}?state={DeliveryState.FAILED}#deliveries"
         yield Notice("lost", f"{count} could not be delivered", "", page, "deliveries")
+
+
+def waiting_alerts(user: Any, now: datetime.datetime) -> Iterator[Notice]:
+    """That alerts wait although they're due, where no process is there that would send them."""
+    overdue = now - OVERDUE
+    jobs = set(Alert.objects.filter(settled_at=None, created_at__lt=overdue).values_list("job_id", flat=True)[:MOST])
+    unsent = Delivery.objects.filter(state__in=OPEN, due_at__lt=overdue)
+    jobs |= set(unsent.values_list("alert__job_id", flat=True)[:MOST])
+    if not jobs or nodes.anybody_alive(nodes.WORKER) or nodes.anybody_alive(nodes.BEAT):
+        return
+    if sees_all_runs(user) or visible_jobs(user).filter(pk__in=jobs).exists():
+        page = f"{reverse('notifications:overview')}#deliveries"
+        yield Notice("lost", "Alerts wait, and nobody sends them", "Start a worker or beat.", page, "deliveries")
 
 
 def _lost(alerts: Iterable[int]) -> int:

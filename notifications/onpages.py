@@ -10,5 +10,6 @@ def show() -> None:
     """Add it. Once per process, when apps start."""
     register_notice(notices.failing_channels)
     register_notice(notices.lost_alerts)
+    register_notice(notices.waiting_alerts)
     register_section(runsection.SECTION)
     historyadmin.register()

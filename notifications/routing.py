@@ -132,7 +132,7 @@ def _delivery(alert: Alert, now: datetime.datetime, **values: Any) -> Delivery:
 
 def _targets(wanted: Wanted) -> tuple[list[tuple[Channel, str]], list[tuple[str, str]]]:
     """Whom to tell: the job's own recipients, or each default channel's; and those that rules add for its tags."""
-    channels = list(Channel.objects.defer("secrets").order_by("-is_default", "name"))
+    channels = list(Channel.objects.order_by("-is_default", "name"))
     targets: list[tuple[Channel, str]] = []
     faults: list[tuple[str, str]] = []
     if wanted.recipients:

@@ -23,7 +23,7 @@ class Use:
 
 def uses_by_channel(names: Collection[str]) -> dict[str, list[Use]]:
     """For each of the channels everything that would be left without it, were all of them gone."""
-    channels = list(Channel.objects.defer("secrets"))
+    channels = list(Channel.objects.all())
     found: dict[str, list[Use]] = {name: [] for name in names}
     for name, use in (*_rules(names), *_fallbacks(names), *_jobs(names, channels)):
         found[name].append(use)

@@ -2,15 +2,24 @@
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import environ
 import pytest
+from django.core.cache import cache
 from django.db import connections
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 pytest_plugins = ["tests.servers.fixtures"]
+
+
+@pytest.fixture(autouse=True)
+def fresh_cache() -> Iterator[None]:
+    """What one test has counted there doesn't hold up the next."""
+    yield
+    cache.clear()
 
 
 @pytest.fixture(scope="session")

@@ -157,7 +157,8 @@ def _posted(answer: Answer) -> str:
         raise answer.unsent()
     if said.get("ok") is not True:
         raise Unsent(f"this is not Slack's answer: {answer}")
-    return one_line(f"ok, message {said.get('ts')} in {said.get('channel')}")
+    where = f" in {said['channel']}" if said.get("channel") else ""
+    return one_line(f"ok, message {said.get('ts')}{where}")
 
 
 def _refused(said: Mapping[str, Any], answer: Answer) -> Unsent:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
+from connectors.endpointadmin import too_many_tests
 from notifications import delivery as deliveries
 from notifications import incidents
 from notifications.catalogue import try_channel
@@ -84,10 +85,13 @@ def test_channel(request: HttpRequest, pk: int) -> HttpResponse:
     """Send a test message through a channel, and come back with what the server answered."""
     if not request.user.has_perm("notifications.change_channel"):
         raise PermissionDenied("Who tests channels may edit them, which you may not.")
-    channel = get_object_or_404(Channel.objects.defer("secrets"), pk=pk)
-    outcome = try_channel(channel.name)
-    level = messages.SUCCESS if outcome.ok else messages.ERROR
-    messages.add_message(request, level, f"Test of {channel.name}: {outcome.message} ({outcome.elapsed_ms:,} ms)")
+    channel = get_object_or_404(Channel.objects, pk=pk)
+    if too_many_tests(request.user):
+        messages.error(request, "Too many tests in a minute. Wait a moment and try again.")
+    else:
+        outcome = try_channel(channel.name)
+        level = messages.SUCCESS if outcome.ok else messages.ERROR
+        messages.add_message(request, level, f"Test of {channel.name}: {outcome.message} ({outcome.elapsed_ms:,} ms)")
     return redirect(f"{reverse('notifications:overview')}#channels")
 
 

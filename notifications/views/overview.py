@@ -41,7 +41,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "section": "notifications",
         "incidents": incident_rows(user, open_incidents, INCIDENTS_SHOWN, now),
         "incident_count": open_incidents.count(),
-        **_channels(now),
+        **_channels(user, now),
         "filters": filters,
         "gone": filters.channel and not Channel.objects.filter(name=filters.channel).exists(),
         "page": page,
@@ -61,11 +61,14 @@ def rows_of(user: Any, page: Page) -> list[Row]:
     return [Row(delivery, may(delivery.alert.job_id)) for delivery in page.deliveries]
 
 
-def _channels(now: datetime.datetime) -> dict[str, Any]:
-    channels = list(Channel.objects.select_related("fallback").order_by("name"))
+def _channels(user: Any, now: datetime.datetime) -> dict[str, Any]:
+    """The channels and rules, for whoever sees a job, or may look at them in the configuration."""
+    if not (visible_jobs(user).exists() or user.has_perm("notifications.view_channel")):
+        return {"channels": [], "rules": []}
+    channels = list(Channel.objects.select_related("fallback").defer("secrets", "fallback__secrets").order_by("name"))
     return {
         "channels": [(channel, place_of(channel), health_of(channel, now)) for channel in channels],
-        "rules": RoutingRule.objects.select_related("channel"),
+        "rules": RoutingRule.objects.select_related("channel").defer("channel__secrets"),
     }
 
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission
+from django.db.models import TextField, Value
 from django.test import Client
 from django.utils import timezone
 from guardian.shortcuts import assign_perm
 
 from notifications.events import DeliveryState, Event
 from notifications.models import Channel, Delivery, RoutingRule
+from runs import nodes
 from tests import cast
 from tests.notifications import told
 
@@ -329,6 +331,31 @@ def test_what_something_else_told_or_is_about_to_tell_is_not_lost(
 def test_a_loss_of_long_ago_is_no_news(client: Client, rui: Any, nightly: Any) -> None:
     told.delivery(nightly, DeliveryState.FAILED, ended_at=timezone.now() - 25 * HOUR)
     assert "could not be delivered" not in client.get("/runs/").content.decode()
+
+
+def test_alerts_that_nobody_is_there_to_send_are_told(client: Client, rui: Any, nightly: Any) -> None:
+    told.delivery(nightly, DeliveryState.PENDING, due_at=timezone.now() - HOUR)
+    assert "Alerts wait, and nobody sends them" in client.get("/runs/").content.decode()
+    nodes.sign_in("host:1:abc", nodes.WORKER)
+    assert "nobody sends them" not in client.get("/runs/").content.decode()
+
+
+def test_what_is_due_just_now_is_no_news(client: Client, rui: Any, nightly: Any) -> None:
+    told.delivery(nightly, DeliveryState.PENDING)
+    assert "nobody sends them" not in client.get("/runs/").content.decode()
+
+
+def test_a_channel_whose_key_is_lost_leaves_the_page_usable(client: Client, rui: Any) -> None:
+    channel = told.channel("locked")
+    RoutingRule.objects.create(tag="etl", channel=channel)
+    Channel.objects.update(secrets=Value("not a token", output_field=TextField()))
+    assert "A stored secret can&#x27;t be decrypted" in page(client)
+
+
+def test_who_sees_no_job_sees_no_channel(client: Client) -> None:
+    client.force_login(cast.user("nobody"))
+    told.channel("secret-place")
+    assert "secret-place" not in page(client)
 
 
 # The run's page
