@@ -11,6 +11,7 @@ from nomaflow_site.lib.sealing import MASK
 
 # Shorter texts occur by chance ("10", "yes"): masking them would garble the log and give the secret away by its gaps.
 SHORTEST = 5
+SCHEMES = frozenset({"apikey", "basic", "bearer", "key", "splunk", "token"})
 
 
 def _base64_forms(secret: bytes) -> set[str]:
@@ -38,6 +39,10 @@ def _forms(secret: str) -> set[str]:
         repr(secret)[1:-1],
     }
     forms |= _base64_forms(secret.encode())
+    scheme, _, credentials = secret.partition(" ")
+    if credentials and scheme.lower() in SCHEMES:
+        # The value of an Authorization header: whoever quotes it leaves the scheme away.
+        forms |= _forms(credentials)
     if "\n" in secret:
         forms |= {line.strip() for line in secret.splitlines()}
     return {form for form in forms if len(form) >= SHORTEST}

@@ -4,6 +4,7 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from tests.flows.installation import Installation
 from tests.servers import wait_for
+from tests.servers.endpoint import Endpoint
 
 pytestmark = pytest.mark.flow
 
@@ -87,6 +89,49 @@ key_columns = ["uid"]
 """
 
 
+SAID_BACK = {
+    "hook": "canary-path-4721 canary-query-4722 canary-header-4723 canary-signing-4724",
+    "bot": "canary-slack-4725",
+    "incoming": "canary-hook-4726",
+}
+CHANNEL_NAMES = ["bot", "hook", "incoming", "mail"]
+CHANNELS = """
+[[channels]]
+name = "hook"
+type = "webhook"
+url = "{hook}/canary-path-4721?key=canary-query-4722"
+secret = "canary-signing-4724"
+headers = {{ Authorization = "Bearer canary-header-4723" }}
+[[channels]]
+name = "bot"
+type = "slack"
+token = "canary-slack-4725"
+api_url = "{bot}/api"
+recipient = "#ops"
+[[channels]]
+name = "incoming"
+type = "slack"
+webhook_url = "{incoming}/services/canary-hook-4726"
+[[channels]]
+name = "mail"
+type = "email"
+host = "localhost"
+port = {port}
+security = "none"
+username = "nomaflow"
+password = "${{env:JOB_SMTP_PASSWORD}}"
+sender = "n@example.com"
+recipients = ["o@example.com"]
+[[jobs]]
+id = "told"
+[jobs.alerts]
+[[jobs.steps]]
+name = "s"
+type = "python"
+callable = "nothing:there"
+"""
+
+
 def _get(installation: Installation, path: str, token: str) -> str:
     request = urllib.request.Request(
         f"http://127.0.0.1:{installation.port}{path}", headers={"Authorization": f"Token {token}"}
@@ -140,12 +185,45 @@ def test_no_secret_comes_out_anywhere(installation: Installation) -> None:
     seen["test"] = str(installation.try_manage("testconnector", "api"))
     seen["dump"] = installation.manage("dumpdata")
     seen.update(_everything_written(installation.home))
-    leaks = {
+    assert _leaks(seen) == set()
+    assert "********" in seen[f"/api/v1/runs/{runs[0]}/log/"]
+
+
+def _leaks(seen: dict[str, str]) -> set[tuple[str, str]]:
+    """(where, what) for every canary in the texts."""
+    return {
         (where, word) for where, text in seen.items() for word in text.replace('"', " ").split() if "canary-" in word
     }
-    leaks = {(where, word) for where, word in leaks if "cancell" not in word}
-    assert leaks == set()
-    assert "********" in seen[f"/api/v1/runs/{runs[0]}/log/"]
+
+
+def _talkative(endpoint: Endpoint, said: str) -> str:
+    endpoint.replies(400, json.dumps({"ok": False, "error": said}))
+    return endpoint.url
+
+
+def test_no_secret_of_a_channel_comes_out_anywhere(
+    installation: Installation, make_endpoint: Callable[[], Endpoint], make_mail_server: Any
+) -> None:
+    installation.env["JOB_SMTP_PASSWORD"] = "canary-smtp-4720"
+    # Receivers that say back what they were sent.
+    urls = {name: _talkative(make_endpoint(), said) for name, said in SAID_BACK.items()}
+    mail = make_mail_server(sign_in=True)
+    mail.refuse["MAIL"] = "550 canary-smtp-4720 is not welcome"
+    imported = installation.import_toml(CHANNELS.format(**urls, port=mail.port))
+    token = installation.manage("createtoken", "olga", "--create-superuser").strip()
+    installation.start_worker()
+    installation.start("web")
+    wait_for(lambda: _is_up(installation), 30, "the web server")
+    installation.run_when_over(installation.trigger("told"))
+    tried = "print(json.dumps(sorted(Delivery.objects.filter(attempts__gt=0).values_list('channel_name', flat=True))))"
+    wait_for(lambda: installation.python(tried) == CHANNEL_NAMES, 30, "every delivery to be tried")
+    seen = {path: _get(installation, path, token) for path in ("/api/v1/deliveries/", "/api/v1/incidents/")}
+    seen |= {name: str(installation.try_manage("testchannel", name)) for name in CHANNEL_NAMES}
+    seen |= {"import": imported, "export": installation.manage("exportjobs"), "dump": installation.manage("dumpdata")}
+    seen |= {"process list": _process_list(), **_everything_written(installation.home)}
+    assert _leaks(seen) == set()
+    assert "********" in seen["/api/v1/deliveries/"]
+    assert "${env:JOB_HOOK_URL}" in seen["export"]
 
 
 def _is_up(installation: Installation) -> bool:

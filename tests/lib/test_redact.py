@@ -40,6 +40,12 @@ def test_a_basic_authorization_header_is_masked() -> None:
     assert "********" in Masker(["correct-horse"]).text(f"Authorization: Basic {header}")
 
 
+def test_the_credentials_of_an_authorization_header_are_masked_without_their_scheme_too() -> None:
+    masker = Masker(["Bearer tiger-lily-42", "horse battery"])
+    assert masker.text("no access for tiger-lily-42") == "no access for ********"
+    assert masker.text("a battery of tests") == "a battery of tests"
+
+
 def test_of_two_secrets_the_longer_one_goes_whole() -> None:
     assert Masker(["secret", "secret-and-more"]).text("secret-and-more secret") == "******** ********"
 
