@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.utils import timezone
 
 from jobs.catalogue import save_job
 from jobs.cron import BadCron, Cron
@@ -13,10 +14,15 @@ from jobs.parameters import Overrides
 from jobs.permissions import grant_job
 from jobs.retry import next_wait
 from jobs.steps import step_types
+from jobs.tomlfile import import_file
 from jobs.validation import InvalidJob
+from notifications.models import Alert, Delivery
+from notifications.routing import settle_some
+from runs import janitor
 from runs.models import Run, StepRun
 from runs.states import FINAL, RunState
 from runs.trigger import trigger_run
+from tests.notifications.conftest import begun, end_run
 
 STEP = {"name": "load", "type": "python", "callable": "p:f"}
 
@@ -209,11 +215,83 @@ def test_the_log_level_is_the_jobs_or_the_fires(db: None, of_job: str, of_fire: 
 # Alerts
 
 
+CHANNELS = b"""
+[[channels]]
+name = "slack"
+type = "slack"
+token = "xoxb-1"
+recipient = "#ops"
+[[channels]]
+name = "mail"
+type = "email"
+default = false
+host = "localhost"
+sender = "n@example.org"
+recipients = ["ops@example.org"]
+[[channels]]
+name = "hook"
+type = "webhook"
+default = false
+url = "http://127.0.0.1:9/"
+"""
+JOB_FILE = b"""
+[[jobs]]
+id = "nightly-reporting-refresh"
+steps = [{name = "load", type = "python", callable = "reports:load"}]
+"""
+
+
 def test_a_declared_alerts_block_alerts_on_failure(db: None) -> None:
     job = save(alerts={"on_long_run_minutes": 30, "recipients": ["#ops", "ops@example.org", "@olga"]})
     assert job.alerts
     assert job.alerts["on_failure"] is True
     assert (job.alerts["on_long_run_minutes"], job.alerts["recipients"]) == (30, ["#ops", "ops@example.org", "@olga"])
+
+
+def alerted(toml: bytes, **ending: Any) -> list[tuple[str, str, str]]:
+    """What is told after the job of a file has run: (event, channel, recipient) of every delivery."""
+    import_file(CHANNELS + JOB_FILE + toml, by="olga")
+    end_run(Job.objects.get(pk="nightly-reporting-refresh"), **ending)
+    while settle_some(timezone.now()):
+        pass
+    told = Delivery.objects.exclude(state="FAILED").values_list("alert__event", "channel_name", "recipient")
+    return sorted(told)
+
+
+@pytest.mark.parametrize(
+    ("block", "told"),
+    [
+        (b"", []),
+        (b"[jobs.alerts]\n", [("failed", "slack", "#ops")]),
+        (b"[jobs.alerts]\non_failure = true\n", [("failed", "slack", "#ops")]),
+        (b"[jobs.alerts]\non_failure = false\n", []),
+        (b"[jobs.alerts]\non_failure = false\non_long_run_minutes = 30\n", []),
+        (
+            b'[jobs.alerts]\nrecipients = ["a@example.org", "hook"]\n',
+            [("failed", "hook", ""), ("failed", "mail", "a@example.org")],
+        ),
+        (b'[jobs.alerts]\nrecipients = ["@olga"]\n', [("failed", "slack", "@olga")]),
+    ],
+)
+def test_an_alerts_block_in_a_file_behaves_as_its_table_says(
+    db: None, block: bytes, told: list[tuple[str, str, str]]
+) -> None:
+    assert alerted(block) == told
+
+
+def test_a_run_that_succeeds_or_is_cancelled_emits_no_alert_by_itself(db: None) -> None:
+    assert alerted(b"[jobs.alerts]\n", state=RunState.SUCCEEDED) == []
+    assert alerted(b"[jobs.alerts]\n", state=RunState.CANCELED) == []
+
+
+def test_a_run_still_in_flight_after_its_minutes_emits_an_alert_and_keeps_going(db: None) -> None:
+    import_file(CHANNELS + JOB_FILE + b"[jobs.alerts]\non_long_run_minutes = 30\n", by="olga")
+    run = begun(Job.objects.get(pk="nightly-reporting-refresh")).run
+    for minutes, told in ((29, 0), (30, 1), (300, 1)):
+        Run.objects.update(started_at=timezone.now() - datetime.timedelta(minutes=minutes))
+        janitor.notice_long()
+        assert Alert.objects.filter(event="long_running").count() == told
+    assert Run.objects.get(pk=run.pk).state == RunState.RUNNING
 
 
 # Permissions

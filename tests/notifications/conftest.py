@@ -54,16 +54,17 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def end(db: None) -> EndRun:
-    """Run a job by hand and let it end, as the engine does; its first step fails with it."""
+    """Run a job by hand and let it end."""
+    return end_run
 
-    def finish(job: Job, state: RunState = RunState.FAILED, reason: str = "step 'load': no route") -> Run:
-        hold = begun(job)
-        if state is RunState.FAILED:
-            hold.end_step(hold.step_runs[0], RunState.FAILED, error=reason)
-        hold.finish(state, "" if state is RunState.SUCCEEDED else reason)
-        return hold.run
 
-    return finish
+def end_run(job: Job, state: RunState = RunState.FAILED, reason: str = "step 'load': no route") -> Run:
+    """A run of the job that has ended as the engine ends it; its first step fails with it."""
+    hold = begun(job)
+    if state is RunState.FAILED:
+        hold.end_step(hold.step_runs[0], RunState.FAILED, error=reason)
+    hold.finish(state, "" if state is RunState.SUCCEEDED else reason)
+    return hold.run
 
 
 def begun(job: Job) -> Hold:
