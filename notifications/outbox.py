@@ -54,7 +54,7 @@ def note_guard(run: Run, step: str, text: str) -> None:
         return
     if Alert.objects.filter(run=run, event=Event.GUARD).count() < MOST_WARNINGS:
         digest = hashlib.sha256(f"{step}\0{text}".encode()).hexdigest()[:16]
-        facts = {**_facts(run), "step": step, "error": text[:LONGEST_TEXT]}
+        facts = {**_facts(run), "step": step, "error": _text(text)}
         _note(f"run:{run.pk}:{Event.GUARD}:{digest}", Event.GUARD, run.job_id, wanted, facts, run=run)
 
 
@@ -128,7 +128,7 @@ def _facts(run: Run) -> dict[str, Any]:
     return {
         "run_id": run.run_id,
         "state": run.state,
-        "error": run.reason[:LONGEST_TEXT],
+        "error": _text(run.reason),
         "step": step[0] if step else "",
         "attempt": step[1] if step else None,
         "triggered_by": run.triggered_by,
@@ -136,6 +136,11 @@ def _facts(run: Run) -> dict[str, Any]:
         "preset": run.preset,
         **{key: _iso(getattr(run, key)) for key in ("scheduled_at", "created_at", "started_at", "finished_at")},
     }
+
+
+def _text(text: str) -> str:
+    """As every database can keep it in JSON: no NUL, no half of a character, not longer than a message needs."""
+    return text[:LONGEST_TEXT].replace("\0", "").encode(errors="replace").decode()
 
 
 def _iso(moment: Any) -> str:
@@ -154,7 +159,7 @@ def _note_fires(job_id: str, preset: str, event: Event, wanted: Wanted, fires: S
     first, last = fires[0], fires[-1]
     facts = {
         "state": RunState.FAILED if event is Event.FAILED else last.outcome.upper(),
-        "error": last.reason[:LONGEST_TEXT],
+        "error": _text(last.reason),
         "triggered_by": "cron",
         "preset": preset,
         "scheduled_at": _iso(first.scheduled_at),

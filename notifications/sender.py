@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from notifications import bell, delivery, routing
@@ -60,7 +60,6 @@ class Sender:
 
     def _try_turn(self) -> bool:
         try:
-            close_old_connections()
             return self.turn(timezone.now())
         except (OperationalError, InterfaceError) as error:
             log.warning("alerts can't be sent yet: %s", error)

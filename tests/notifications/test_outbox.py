@@ -128,6 +128,11 @@ def test_the_same_guard_warning_is_told_once_a_run_another_besides(alerting: Ale
     assert [alert.facts["error"] for alert in Alert.objects.order_by("pk")] == ["half is gone", "all is gone"]
 
 
+def test_a_text_that_no_database_keeps_is_told_without_what_is_in_the_way(alerting: Alerting) -> None:
+    outbox.note_guard(begun(alerting()).run, "load", "half\0 of \ud800 it")
+    assert Alert.objects.get().facts["error"] == "half of ? it"
+
+
 def test_a_loop_of_warnings_does_not_fill_the_table(alerting: Alerting) -> None:
     hold = begun(alerting())
     for number in range(outbox.MOST_WARNINGS + 5):
