@@ -53,7 +53,7 @@ def note_guard(run: Run, step: str, text: str) -> None:
     if not wanted or not wanted.chooses(Event.GUARD):
         return
     if Alert.objects.filter(run=run, event=Event.GUARD).count() < MOST_WARNINGS:
-        digest = hashlib.sha256(f"{step}\0{text}".encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{step}\0{text}".encode(errors="replace")).hexdigest()[:16]
         facts = {**_facts(run), "step": step, "error": _text(text)}
         _note(f"run:{run.pk}:{Event.GUARD}:{digest}", Event.GUARD, run.job_id, wanted, facts, run=run)
 
