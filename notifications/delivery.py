@@ -1,21 +1,19 @@
-"""Telling one recipient: take what is due, send it, write down what came of it.
+"""Telling one recipient: send what was taken, write down what came of it.
 
-A delivery is taken by one conditional update and held by a lease. Who dies while sending leaves it to the next, who can't know
-whether it arrived: that attempt stands in its history as such, and the receiver may see the message twice, never not at all.
+Who dies while sending leaves it to the next, who can't know whether it arrived: that attempt stands in its history as such, and
+the receiver may see the message twice, never not at all.
 """
 
 import datetime
 import logging
-import secrets
-from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
-from django.db.models.functions import Coalesce, Now
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from connectors.definition import ConnectorError, Definition
@@ -24,19 +22,17 @@ from nomaflow_site.lib.faults import faultpoint
 from nomaflow_site.lib.redact import Masker
 from nomaflow_site.lib.sealing import CannotDecrypt
 from notifications import bell
-from notifications.backoff import next_wait
+from notifications.backoff import MOST_ATTEMPTS, next_wait
 from notifications.catalogue import default_recipients, ready_channel
 from notifications.channels import transports
 from notifications.events import OPEN, DeliveryState, Event
 from notifications.message import Message
-from notifications.messages import message_of
-from notifications.models import Channel, Delivery
+from notifications.messages import digest_of, message_of
+from notifications.models import Alert, Channel, Delivery
+from notifications.taking import LOST
 from notifications.transport import Transport, Unsent
 
 log = logging.getLogger(__name__)
-# Messages of one channel that a process sends at the same time. One: a server that hangs doesn't take all the places, and a
-# sender that is killed leaves one message of which nobody knows whether it arrived.
-PER_CHANNEL = 1
 # After so many failures of a channel somebody else is told, while it's tried on.
 FALL_BACK_AFTER = 3
 # A server that wants to be left alone for longer than this is down, too.
@@ -48,56 +44,6 @@ MOST_TAKEN = 50
 # A message that leaves so long after its event says so, in seconds.
 LATE_SECONDS = 300
 LONGEST_ANSWER = 1000
-LOST = "the sender was lost in the middle of this attempt; it may have arrived"
-
-
-# Taking
-
-
-def take_due(now: datetime.datetime, most: int, in_flight: Counter[int | None]) -> list[Delivery]:
-    """At most `most` deliveries that are due, each held by this process from now on. `in_flight`: by channel."""
-    busy = [channel for channel, count in in_flight.items() if count >= PER_CHANNEL]
-    due = Delivery.objects.filter(_free(), state__in=OPEN, due_at__lte=now).exclude(channel__in=busy)
-    due = (
-        due.exclude(channel__hold_until__gt=now)
-        .order_by("due_at", "pk")
-        .select_related("alert", "channel", "fallback_of__channel")
-        # Opened for each when it's sent: one lost key must not keep the others from being sent.
-        .defer("channel__secrets", "fallback_of__channel__secrets")
-    )
-    taken: list[Delivery] = []
-    counts = Counter(in_flight)
-    for delivery in due[: most * PER_CHANNEL]:
-        if len(taken) < most and counts[delivery.channel_id] < PER_CHANNEL and _take(delivery, now):
-            faultpoint("delivery.taken")
-            taken.append(delivery)
-            counts[delivery.channel_id] += 1
-    return taken
-
-
-def _free() -> Q:
-    return Q(lease_until=None) | Q(lease_until__lt=Now())
-
-
-def lease() -> Any:
-    """The database's time until which a sender that says nothing keeps what it sends."""
-    return Now() + datetime.timedelta(seconds=settings.NOMAFLOW_LEASE_SECONDS)
-
-
-def _take(delivery: Delivery, now: datetime.datetime) -> bool:
-    if len(delivery.history) < delivery.attempts:
-        tried_at = delivery.tried_at or now
-        delivery.history = [*delivery.history, {"at": tried_at.isoformat(), "answer": LOST}]
-    delivery.token = secrets.token_hex(16)
-    still = Delivery.objects.filter(_free(), pk=delivery.pk, state__in=OPEN, attempts=delivery.attempts)
-    delivery.attempts += 1
-    changes = {"attempts": delivery.attempts, "history": delivery.history, "token": delivery.token, "tried_at": now}
-    return bool(still.update(lease_until=lease(), **changes))
-
-
-def keep(deliveries: Collection[Delivery]) -> None:
-    """Renew the leases of what is being sent."""
-    Delivery.objects.filter(token__in=[delivery.token for delivery in deliveries]).update(lease_until=lease())
 
 
 # Sending
@@ -105,31 +51,37 @@ def keep(deliveries: Collection[Delivery]) -> None:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt, ready to be made without the database: by whom, with what, to whom."""
+    """One attempt, ready to be made without the database: what it tells, by whom, with what. Several deliveries are one digest."""
 
-    delivery: Delivery
+    deliveries: Sequence[Delivery]
     transport: Transport
     definition: Definition
     message: Message
+
+    @property
+    def first(self) -> Delivery:
+        """The delivery that the message is sent as."""
+        return self.deliveries[0]
 
     def make(self) -> str | Exception:
         """Send it; the server's answer, or what went wrong. Never raises."""
         faultpoint("delivery.before_send")
         try:
-            answer: str | Exception = self.transport.send(self.definition, self.delivery.recipient, self.message)
+            answer: str | Exception = self.transport.send(self.definition, self.first.recipient, self.message)
         except Exception as error:
             answer = error
         faultpoint("delivery.after_send")
         return answer
 
 
-def prepare(delivery: Delivery, now: datetime.datetime) -> Attempt | Unsent:
-    """Everything an attempt needs, or why none can be made."""
-    channel = delivery.channel
-    if delivery.attempts > MOST_TAKEN:
-        return Unsent(f"given up after {MOST_TAKEN} attempts: {delivery.answer or LOST}", permanent=True)
+def prepare(deliveries: Sequence[Delivery], now: datetime.datetime) -> Attempt | Unsent:
+    """Everything an attempt needs, or why none can be made. All of `deliveries` go to one recipient of one channel."""
+    first = deliveries[0]
+    channel = first.channel
+    if first.attempts > MOST_TAKEN:
+        return Unsent(f"given up after {MOST_TAKEN} attempts: {first.answer or LOST}", permanent=True)
     if channel is None:
-        return Unsent(f"the channel {delivery.channel_name!r} has been deleted", permanent=True)
+        return Unsent(f"the channel {first.channel_name!r} has been deleted", permanent=True)
     if not channel.enabled:
         return Unsent(f"the channel {channel.name!r} is switched off", permanent=True)
     if channel.kind not in transports():
@@ -138,20 +90,24 @@ def prepare(delivery: Delivery, now: datetime.datetime) -> Attempt | Unsent:
         definition = ready_channel(channel)
     except (ConnectorError, CannotDecrypt) as error:
         return Unsent(str(error))
-    return Attempt(delivery, transports()[channel.kind], definition, _message(delivery, now))
+    message = _message(first, now) if len(deliveries) == 1 else _digest(deliveries)
+    return Attempt(deliveries, transports()[channel.kind], definition, message)
 
 
 def _message(delivery: Delivery, now: datetime.datetime) -> Message:
-    alert = delivery.alert
-    return message_of(
-        Event(alert.event),
-        alert.job_id,
-        alert.facts,
-        base_url=settings.NOMAFLOW_BASE_URL,
-        incident=alert.facts.get("incident"),
-        delivery=str(delivery.uid),
-        note=" ".join(_notes(delivery, now)),
-    )
+    note = " ".join(_notes(delivery, now))
+    return _said(delivery.alert, delivery=str(delivery.uid), note=note)
+
+
+def _said(alert: Alert, **values: str) -> Message:
+    facts = alert.facts
+    base = settings.NOMAFLOW_BASE_URL
+    return message_of(Event(alert.event), alert.job_id, facts, base_url=base, incident=facts.get("incident"), **values)
+
+
+def _digest(deliveries: Sequence[Delivery]) -> Message:
+    told = [_said(delivery.alert) for delivery in deliveries]
+    return digest_of(told, base_url=settings.NOMAFLOW_BASE_URL, delivery=str(deliveries[0].uid))
 
 
 def _notes(delivery: Delivery, now: datetime.datetime) -> list[str]:
@@ -170,13 +126,15 @@ def _notes(delivery: Delivery, now: datetime.datetime) -> list[str]:
 # Recording
 
 
-def record(delivery: Delivery, result: str | Exception, now: datetime.datetime, hidden: Collection[str] = ()) -> None:
+def record(
+    deliveries: Sequence[Delivery], result: str | Exception, now: datetime.datetime, hidden: Collection[str] = ()
+) -> None:
     """Write down how an attempt ended: SENT, RETRYING, or FAILED; how the channel fares; who stands in."""
     with transaction.atomic():
         if isinstance(result, str):
-            _record_sent(delivery, _line(result, hidden), now)
+            _record_sent(deliveries, _line(result, hidden), now)
         else:
-            _record_unsent(delivery, _as_unsent(result), hidden, now)
+            _record_unsent(deliveries, _as_unsent(result), hidden, now)
         faultpoint("delivery.before_record")
     faultpoint("delivery.recorded")
 
@@ -195,31 +153,42 @@ def _line(answer: str, hidden: Collection[str]) -> str:
     return Masker(hidden).text(" ".join(clean.split()))[:LONGEST_ANSWER]
 
 
-def _record_sent(delivery: Delivery, answer: str, now: datetime.datetime) -> None:
-    _end_attempt(delivery, answer, now, state=DeliveryState.SENT, ended_at=now)
-    Channel.objects.filter(deliveries=delivery).update(
+def _record_sent(deliveries: Sequence[Delivery], answer: str, now: datetime.datetime) -> None:
+    together = f"{answer} (one message about {len(deliveries)} alerts)" if len(deliveries) > 1 else answer
+    for delivery in deliveries:
+        _end_attempt(delivery, together, now, state=DeliveryState.SENT, ended_at=now)
+    Channel.objects.filter(deliveries=deliveries[0]).update(
         failing_since=None, failures=0, hold_until=None, last_sent_at=now, last_answer=answer
     )
 
 
-def _record_unsent(delivery: Delivery, unsent: Unsent, hidden: Collection[str], now: datetime.datetime) -> None:
-    answer = _line(unsent.answer, hidden)
-    wait = None if unsent.permanent else next_wait(delivery.attempts, unsent.retry_after)
-    if wait is None:
-        _end_attempt(delivery, answer, now, state=DeliveryState.FAILED, ended_at=now)
-        log.error("%s was not delivered: %s", delivery, answer)
-    else:
-        _end_attempt(delivery, answer, now, state=DeliveryState.RETRYING, due_at=now + datetime.timedelta(seconds=wait))
-    channel = Channel.objects.filter(deliveries=delivery)
+def _record_unsent(
+    deliveries: Sequence[Delivery], unsent: Unsent, hidden: Collection[str], now: datetime.datetime
+) -> None:
+    first, answer = deliveries[0], _line(unsent.answer, hidden)
+    wait = None if unsent.permanent else next_wait(first.attempts, unsent.retry_after)
+    again = None if wait is None else now + datetime.timedelta(seconds=wait)
+    channel = Channel.objects.filter(deliveries=first)
     channel.update(failing_since=Coalesce("failing_since", now), failures=F("failures") + 1, last_answer=answer)
-    if unsent.retry_after and wait is not None:
-        channel.update(hold_until=now + datetime.timedelta(seconds=wait))
-    if _is_down(delivery, now):
+    if unsent.retry_after and again:
+        channel.update(hold_until=again)
+    for delivery in deliveries:
+        _end_or_retry(delivery, answer, again, now)
+    if _is_down(first, now):
         # Also those that wait behind this one: at a server that hangs, each would take its time to fail.
-        waiting = Delivery.objects.filter(channel=delivery.channel_id, state__in=OPEN, fell_back=False).order_by("pk")
+        waiting = Delivery.objects.filter(channel=first.channel_id, state__in=OPEN, fell_back=False).order_by("pk")
         for each in waiting[:MOST_FALLBACKS]:
             _fall_back(each, now)
-    if wait is None or delivery.attempts >= FALL_BACK_AFTER:
+
+
+def _end_or_retry(delivery: Delivery, answer: str, again: datetime.datetime | None, now: datetime.datetime) -> None:
+    if again is None or delivery.attempts >= MOST_ATTEMPTS:
+        _end_attempt(delivery, answer, now, state=DeliveryState.FAILED, ended_at=now)
+        log.error("%s was not delivered: %s", delivery, answer)
+        _fall_back(delivery, now)
+        return
+    _end_attempt(delivery, answer, now, state=DeliveryState.RETRYING, due_at=again)
+    if delivery.attempts >= FALL_BACK_AFTER:
         _fall_back(delivery, now)
 
 

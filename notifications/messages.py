@@ -1,7 +1,8 @@
 """An alert as a message for people: what happened, why, where, in one title and a few facts. Pure."""
 
 import datetime
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from jobs.words import seconds_in_words
@@ -9,6 +10,8 @@ from notifications.events import LOOKS, Event
 from notifications.message import Message
 
 LONGEST_TITLE = 200
+# Alerts that a digest names one by one.
+MOST_LINES = 50
 
 
 def message_of(
@@ -41,6 +44,24 @@ def message_of(
         delivery=delivery,
         thread=f"incident-{incident['id']}" if incident else "",
         note=note,
+    )
+
+
+def digest_of(told: Sequence[Message], *, base_url: str, delivery: str) -> Message:
+    """One message that stands for several: how many of what, and the title of each."""
+    counts = Counter(Event(message.event) for message in told)
+    what = ", ".join(f"{count} {event.label}" for event, count in counts.most_common())
+    lines = [message.title for message in told[:MOST_LINES]]
+    lines += [f"and {len(told) - MOST_LINES:,} more"] if len(told) > MOST_LINES else []
+    worst = min(told, key=lambda message: list(LOOKS).index(Event(message.event)))
+    return Message(
+        event=worst.event,
+        title=f"{len(told):,} alerts: {what}",
+        colour=worst.colour,
+        job_id="",
+        error="\n".join(lines),
+        url=f"{base_url}/notifications/",
+        delivery=delivery,
     )
 
 

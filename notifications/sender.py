@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from notifications import bell, delivery, routing
+from notifications import bell, delivery, routing, taking
 from notifications.delivery import Attempt
 from notifications.models import Delivery
 from notifications.transport import Unsent
@@ -75,18 +75,18 @@ class Sender:
         self._keep_leases()
         while routing.settle_some(now):
             pass
-        in_flight = Counter(attempt.delivery.channel_id for attempt in self._in_flight.values())
-        for taken in delivery.take_due(now, MOST_AT_ONCE - len(self._in_flight), in_flight):
-            self._begin(taken, now)
+        in_flight = Counter(attempt.first.channel_id for attempt in self._in_flight.values())
+        for taken in taking.take_due(now, MOST_AT_ONCE - len(self._in_flight), in_flight):
+            self._begin([taken, *taking.take_beside(taken, now)], now)
         return bool(self._in_flight)
 
-    def _begin(self, taken: Delivery, now: datetime.datetime) -> None:
+    def _begin(self, taken: list[Delivery], now: datetime.datetime) -> None:
         attempt = delivery.prepare(taken, now)
         if isinstance(attempt, Unsent):
             delivery.record(taken, attempt, now)
             bell.ring()
             return
-        self._in_flight[taken.pk] = attempt
+        self._in_flight[attempt.first.pk] = attempt
         threading.Thread(target=self._send, args=(attempt,), name="alert", daemon=True).start()
 
     def _send(self, attempt: Attempt) -> None:
@@ -98,17 +98,17 @@ class Sender:
             while True:
                 attempt, result = self._results.get_nowait()
                 try:
-                    delivery.record(attempt.delivery, result, now, attempt.definition.hidden)
+                    delivery.record(attempt.deliveries, result, now, attempt.definition.hidden)
                 except (OperationalError, InterfaceError):
                     # What has been sent must be written down, else it's sent again: at the next turn.
                     self._results.put((attempt, result))
                     raise
                 except Exception:
                     # Its lease runs out, and it's taken again.
-                    log.exception("the answer to %s could not be written down", attempt.delivery)
-                del self._in_flight[attempt.delivery.pk]
+                    log.exception("the answer to %s could not be written down", attempt.first)
+                del self._in_flight[attempt.first.pk]
 
     def _keep_leases(self) -> None:
         if self._in_flight and time.monotonic() - self._kept_at > settings.NOMAFLOW_LEASE_SECONDS / 4:
-            delivery.keep([attempt.delivery for attempt in self._in_flight.values()])
+            taking.keep(each for attempt in self._in_flight.values() for each in attempt.deliveries)
             self._kept_at = time.monotonic()

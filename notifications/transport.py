@@ -32,6 +32,8 @@ class Transport(Kind):
 
     # Whether a recipient is the same one whichever channel of the kind leads to it.
     same_everywhere: ClassVar[bool] = False
+    # Whether people read what is sent: then many alerts that wait for one recipient are told in one message.
+    digests: ClassVar[bool] = False
 
     def takes(self, recipient: str) -> bool:
         """Whether this form of recipient is one of this kind: `#channel`, `@user`, an address."""

@@ -64,4 +64,4 @@ def web_link(message: Message) -> str:
 
 def link_label(message: Message) -> str:
     """What the link leads to, in words."""
-    return f"Open {one_line(message.run_id or message.job_id, 100)}"
+    return f"Open {one_line(message.run_id or message.job_id or 'Nomaflow', 100)}"

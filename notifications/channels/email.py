@@ -84,6 +84,7 @@ class EmailTransport(Transport):
     name = "email"
     label = "E-mail"
     same_everywhere = True
+    digests = True
     form = EmailForm
     harmless = Transport.harmless | {"sender", "recipients"}
 

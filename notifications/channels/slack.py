@@ -88,6 +88,7 @@ class SlackTransport(Transport):
 
     name = "slack"
     label = "Slack"
+    digests = True
     form = SlackForm
     harmless = Transport.harmless | {"recipient"}
     destinations = frozenset({"webhook_url"})

@@ -11,22 +11,14 @@ from django.utils import timezone
 
 from jobs.models import Job
 from notifications import backoff
-from notifications.delivery import (
-    FALL_BACK_AFTER,
-    LOST,
-    MOST_TAKEN,
-    PER_CHANNEL,
-    Attempt,
-    prepare,
-    record,
-    resend,
-    take_due,
-)
+from notifications.delivery import FALL_BACK_AFTER, MOST_TAKEN, Attempt, prepare, record, resend
 from notifications.models import Channel, Delivery
+from notifications.taking import DIGEST_FROM, LOST, PER_CHANNEL, take_beside, take_due
 from notifications.transport import Unsent
 from tests.notifications.conftest import EndRun, MakeChannel
 from tests.notifications.test_incidents import settle_all
 from tests.servers.endpoint import Endpoint
+from tests.servers.smtp import MailServer
 
 Alerting = Callable[..., Job]
 Fresh = Callable[..., Delivery]
@@ -65,13 +57,15 @@ def fresh(alerting: Alerting, end: EndRun) -> Fresh:
 
 def turn(now: datetime.datetime, most: int = 8) -> list[Delivery]:
     """Take, send and record, one after the other."""
-    taken = take_due(now, most, Counter())
-    for delivery in taken:
-        attempt = prepare(delivery, now)
+    taken = []
+    for first in take_due(now, most, Counter()):
+        together = [first, *take_beside(first, now)]
+        taken += together
+        attempt = prepare(together, now)
         if isinstance(attempt, Attempt):
-            record(delivery, attempt.make(), now, attempt.definition.hidden)
+            record(together, attempt.make(), now, attempt.definition.hidden)
         else:
-            record(delivery, attempt, now)
+            record(together, attempt, now)
     return [Delivery.objects.get(pk=delivery.pk) for delivery in taken]
 
 
@@ -179,7 +173,7 @@ def test_a_sender_that_comes_too_late_changes_nothing(
     (lost,) = take_due(now, 8, Counter())
     Delivery.objects.update(lease_until=timezone.now() - SECOND)
     (sent,) = turn(now)
-    record(lost, Unsent("too late"), now)
+    record([lost], Unsent("too late"), now)
     lost.refresh_from_db()
     assert (lost.state, lost.answer) == ("SENT", sent.answer)
     assert "taken over by another sender" in caplog.text
@@ -196,6 +190,72 @@ def test_one_channel_does_not_take_all_the_places(
     assert [delivery.channel_name for delivery in first] == ["hook"] * PER_CHANNEL + ["other"]
     busy: Counter[int | None] = Counter({hook.pk: PER_CHANNEL})
     assert take_due(now, 8, busy) == []
+
+
+# Many at once
+
+
+@pytest.fixture
+def mailed(channel: MakeChannel, mail_server: MailServer) -> Channel:
+    """An e-mail channel that leads to a real server."""
+    return channel("email", "mail", mail_server.settings())
+
+
+def many(channel: Channel, fresh: Fresh, count: int) -> None:
+    for number in range(count):
+        fresh(channel, f"job-{number:02}")
+
+
+def test_many_alerts_that_wait_for_one_reader_are_one_message(
+    mailed: Channel, fresh: Fresh, mail_server: MailServer, now: datetime.datetime
+) -> None:
+    many(mailed, fresh, DIGEST_FROM)
+    sent = turn(now)
+    (mail,) = mail_server.mails
+    assert mail.message["Subject"] == f"[Nomaflow] {DIGEST_FROM} alerts: {DIGEST_FROM} failed"
+    assert all(f"job-{number:02} failed: step 'load': no route" in mail.body("plain") for number in range(DIGEST_FROM))
+    assert {delivery.state for delivery in sent} == {"SENT"}
+    assert len(sent) == DIGEST_FROM
+    assert f"(one message about {DIGEST_FROM} alerts)" in sent[-1].answer
+
+
+def test_a_few_alerts_are_a_message_each(
+    mailed: Channel, fresh: Fresh, mail_server: MailServer, now: datetime.datetime
+) -> None:
+    many(mailed, fresh, DIGEST_FROM - 1)
+    while turn(now):
+        pass
+    assert len(mail_server.mails) == DIGEST_FROM - 1
+
+
+def test_a_program_gets_each_of_many(hook: Channel, fresh: Fresh, endpoint: Endpoint, now: datetime.datetime) -> None:
+    many(hook, fresh, DIGEST_FROM)
+    while turn(now):
+        pass
+    assert len(endpoint.requests) == DIGEST_FROM
+
+
+def test_a_digest_that_is_not_taken_is_tried_again_as_one_and_counts_as_one_failure(
+    mailed: Channel, fresh: Fresh, mail_server: MailServer, now: datetime.datetime
+) -> None:
+    mail_server.refuse["DATA"] = "451 come back later"
+    many(mailed, fresh, DIGEST_FROM)
+    first = turn(now)
+    assert {delivery.state for delivery in first} == {"RETRYING"}
+    assert Channel.objects.get().failures == 1
+    mail_server.refuse.clear()
+    again = turn(first[0].due_at)
+    assert (len(again), len(mail_server.mails), again[0].attempts) == (DIGEST_FROM, 1, 2)
+
+
+def test_what_somebody_asked_to_send_again_is_a_message_of_its_own(
+    mailed: Channel, fresh: Fresh, mail_server: MailServer, now: datetime.datetime
+) -> None:
+    many(mailed, fresh, DIGEST_FROM - 1)
+    resend(Delivery.objects.earliest("pk"), by="user:rui")
+    while turn(timezone.now() + SECOND):
+        pass
+    assert len(mail_server.mails) == DIGEST_FROM
 
 
 # Somebody else is told

@@ -6,7 +6,7 @@ import pytest
 
 from notifications.events import Event
 from notifications.message import Message
-from notifications.messages import LONGEST_TITLE, message_of
+from notifications.messages import LONGEST_TITLE, MOST_LINES, digest_of, message_of
 
 RUN = {
     "run_id": "run_7f3a",
@@ -72,6 +72,16 @@ def test_facts_name_attempts_moment_duration_and_incident() -> None:
         "Duration": "1 min 04 s",
         "Incident": "12, open since 2026-07-01T00:00:00+00:00",
     }
+
+
+def test_a_digest_counts_names_each_and_has_the_colour_of_the_worst() -> None:
+    told_of = [told(Event.SKIPPED, {"fires": 1}), *(told(Event.FAILED) for _ in range(MOST_LINES + 5))]
+    digest = digest_of(told_of, base_url="https://nomaflow.example", delivery="uid")
+    assert digest.title == "56 alerts: 55 failed, 1 skipped fire"
+    assert digest.colour == told(Event.FAILED).colour
+    lines = digest.error.splitlines()
+    assert (lines[0], lines[-1], len(lines)) == ("nightly skipped a fire", "and 6 more", MOST_LINES + 1)
+    assert digest.url == "https://nomaflow.example/notifications/"
 
 
 def test_a_long_error_of_many_lines_makes_a_short_title_and_stays_whole_below() -> None:
