@@ -1,5 +1,6 @@
 """One copy from beginning to end, inside the connections that the step has opened."""
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -8,10 +9,13 @@ from typing import Any
 from connectors.kinds.sql import BadRow, Column, Staging
 from jobs.coercion import Rules, coerce
 from jobs.context import Context
-from jobs.copy_rows import Change, both, change_rows, refused
+from jobs.copy_rows import Change, both, change_rows, pace_of, refused
 from jobs.copy_source import Source
 from jobs.copy_target import Target
 from jobs.steptype import StepFailed
+
+# Fewer rows lost than this are everyday, whatever share of a small table they are.
+WORTH_A_WARNING = 10
 
 
 class Copy:
@@ -22,6 +26,7 @@ class Copy:
         self.mode: str = config["mode"]
         self.batch_size: int = config["batch_size"] or 10_000
         self.done = 0
+        self.began = time.perf_counter()
         self.columns: list[Column] = []
         self.wanted: list[Column] = []
         self.coercions: list[Change | None] = []
@@ -142,14 +147,44 @@ class Copy:
         return Staging(self.target.session, self.target.name, [column.name for column in columns], keys)
 
     def _publish(self, staging: Staging, stash: str) -> None:
+        self._check_arrived(stash)
+        self._guard_shrink()
         self.ctx.log.info("publishing %s rows into %s", f"{self.done:,}", self.target.name)
         self.target.publish(self.mode, staging, stash)
         staging.drop(stash)
+
+    def _check_arrived(self, stash: str) -> None:
+        """Every row that was read stands in the staging table; a server may take fewer and say nothing."""
+        arrived = int(self.target.session.scalar(f"SELECT count(*) FROM {stash}"))
+        if arrived != self.done:
+            raise StepFailed(f"{self.done:,} rows were read and {arrived:,} arrived; nothing was published.")
+
+    def _guard_shrink(self) -> None:
+        """StepFailed when the source has lost suspiciously much; a warning for what comes near it."""
+        limit = self.config["shrink_guard_percent"]
+        if limit is None or self.mode != "overwrite":
+            return
+        before = self.target.rows()
+        lost = before - self.done
+        percent = 100 * lost / before if before else 0
+        words = f"{self.target.name} has {before:,} rows and the source {self.done:,}, {percent:.1f} % fewer"
+        if percent > limit:
+            raise StepFailed(
+                f"{words}; at most {limit:g} % may go at once (shrink_guard_percent), so nothing was changed. "
+                "If this is right, raise the limit for one run."
+            )
+        if lost >= WORTH_A_WARNING and percent > limit / 2:
+            self.ctx.guard_warning(f"{words}; above {limit:g} % the copy would have refused")
 
     def _finish(self, columns: Sequence[Column]) -> int:
         session, names = self.target.session, [column.name for column in columns]
         session.call(lambda: session.dialect.after_load(session.raw, self.target.name, names))
         rows = self.target.rows()
+        if self.mode == "overwrite" and rows != self.done:
+            raise StepFailed(
+                f"{self.target.name} should have {self.done:,} rows now and has {rows:,}, so nothing was changed. Look "
+                "for a trigger or rule that drops or adds rows."
+            )
         session.commit()
         return rows
 
@@ -206,4 +241,5 @@ class Copy:
     def _arrived(self, rows: int) -> None:
         self.done += rows
         of = "" if self.total is None else f" of {self.total:,}"
-        self.ctx.log.info("copied %s%s rows", f"{self.done:,}", of)
+        pace = pace_of(self.done, self.total, time.perf_counter() - self.began)
+        self.ctx.log.info("copied %s%s rows%s", f"{self.done:,}", of, pace)

@@ -74,7 +74,7 @@ class _Progress(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == "copied %s%s rows" and record.args:
+        if record.msg == "copied %s%s rows%s" and record.args:
             self._tell(int(str(record.args[0]).replace(",", "")))  # type: ignore[index]
 
 
