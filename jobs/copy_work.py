@@ -6,9 +6,10 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from connectors.kinds.sql import BadRow, Column, Staging
+from connectors.kinds.sql import BadRow, Column, Move, Refused, Route, Staging
 from jobs.coercion import Rules, coerce
 from jobs.context import Context
+from jobs.copy_routes import Facts, ways
 from jobs.copy_rows import Change, both, change_rows, pace_of, refused
 from jobs.copy_source import Source
 from jobs.copy_target import Target
@@ -191,12 +192,46 @@ class Copy:
     # --- the rows ---------------------------------------------------------------------------------------------------
 
     def _fill(self, into: str, columns: Sequence[Column]) -> None:
-        """Read every row of the source, change it as its column asks, and load it."""
-        names = [column.name for column in columns]
+        """Bring every row of the source into a table, by the fastest way that keeps every value."""
         changes = self._changes(columns)
-        if self.target.dialect.pipes and self.source.dialect is self.target.dialect and not any(changes):
-            self._pipe(into, columns)
-            return
+        for way in ways(self._facts(columns, changes)):
+            self.ctx.log.info("rows go by the route %r: %s", way.route, way.words)
+            try:
+                if way.route == "rows":
+                    self._by_rows(into, columns, changes)
+                else:
+                    self._by_route(self.target.dialect.routes[way.route], into, columns)
+                return
+            except Refused as error:
+                self.ctx.log.warning("the route %r can't be taken, the next one is tried: %s", way.route, error)
+                self.done = 0
+
+    def _facts(self, columns: Sequence[Column], changes: Sequence[Change | None]) -> Facts:
+        source, target = self.source.dialect, self.target.dialect
+        pairs = list(zip(self.wanted, columns, strict=True))
+        return Facts(
+            source=source.name,
+            target=target.name,
+            identical=source is target and all(wanted.type == column.type for wanted, column in pairs),
+            coerced=any(self.coercions),
+            adapted=any(changes),
+            same_server=self._same_server(),
+            carried=frozenset(
+                name for name, route in target.routes.items() if all(route.carries(*pair) for pair in pairs)
+            ),
+        )
+
+    def _same_server(self) -> bool:
+        """Whether the target's session may read the source's rows itself, seeing what the source's would and no more."""
+        reading, writing = self.source.session, self.target.session
+        if reading.dialect is not writing.dialect or reading.settings.get("read_only"):
+            return False
+        here = reading.call(lambda: reading.dialect.viewpoint(reading.raw))
+        return here == writing.call(lambda: writing.dialect.viewpoint(writing.raw))
+
+    def _by_rows(self, into: str, columns: Sequence[Column], changes: Sequence[Change | None]) -> None:
+        """Read every row, change it as its column asks, and load it."""
+        names = [column.name for column in columns]
         with closing(self.source.batches(self.columns, self.batch_size)) as batches:
             for batch in batches:
                 rows = change_rows(batch, changes, columns, self.done)
@@ -219,9 +254,8 @@ class Copy:
         if moved:
             self.ctx.log.warning("written as UTC, the target keeps no time zone: %s", ", ".join(moved))
 
-    def _pipe(self, into: str, columns: Sequence[Column]) -> None:
-        reading, writing = self.source.session, self.target.session
-        sql, names = self.source.select(self.columns), [column.name for column in columns]
+    def _by_route(self, route: Route, into: str, columns: Sequence[Column]) -> None:
+        """Have the databases move the rows between them."""
         pending = 0
 
         def arrived(rows: int) -> None:
@@ -231,8 +265,20 @@ class Copy:
                 self._arrived(pending)
                 pending = 0
 
+        source = self.source
+        move = Move(
+            source.session,
+            self.target.session,
+            source.select,
+            source.whole_table,
+            self.columns,
+            columns,
+            into,
+            self.batch_size,
+            arrived,
+        )
         try:
-            writing.call(lambda: writing.dialect.pipe(reading.raw, sql, writing.raw, into, names, arrived))
+            route.move(move)
         except BadRow as error:
             raise refused(error, 0, [], columns) from error
         if pending:

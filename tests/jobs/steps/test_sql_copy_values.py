@@ -108,6 +108,62 @@ def test_what_only_postgresql_knows_survives_between_two_of_them(request, tmp_pa
     assert target.rows("SELECT u::text FROM u") == source.rows("SELECT t::text FROM t")
 
 
+ZOO = """SELECT (2^15-1)::smallint AS i2, (-2^31)::int AS i4, (-9223372036854775808) AS i8, 'NaN'::numeric AS nan,
+    12345678901234567890123456789012345678::numeric(38) AS wide, 0.0000000001::numeric(38,10) AS narrow, '-0'::real AS f4,
+    '-Infinity'::double precision AS f8, 5e-324::double precision AS tiny, false AS b, 'infinity'::date AS d,
+    '0044-03-15 BC'::date AS bc, '24:00'::time AS h, '10:00:00.123456-11:30'::timetz AS hz, '-infinity'::timestamp(3) AS ts,
+    '294276-12-31 23:59:59.999999+00'::timestamptz AS tz, 'x'::char(5) AS c, ''::varchar(9) AS v,
+    E'\\f\\x0b\\b\\t\\n\\\\N\\r🙂'::text AS tx,
+    '\\x00ff5c0a'::bytea AS by, '00000000-0000-0000-0000-000000000001'::uuid AS uu, ' {"a": 1.10, "a": 2}'::json AS j,
+    'null'::jsonb AS jb, '10.0.0.1/8'::inet AS net, '10.0.0.0/8'::cidr AS cidr, '08:00:2b:01:02:03'::macaddr AS mac,
+    B'101' AS bit, B'10101'::varbit AS vb, '[2:3]={1,NULL}'::int[] AS a, ARRAY['NULL', NULL, '{,"}'] AS ta,
+    '{{1.50},{NaN}}'::numeric(10,2)[] AS na, NULL::text AS nothing"""
+
+
+@pytest.mark.parametrize(("more", "route"), [("", "binary"), (", interval '1 year 2 mons 3 days' AS x", "text")])
+@pytest.mark.parametrize("made", [False, True], ids=["new", "overwritten"])
+def test_every_built_in_type_of_postgresql_arrives_by_the_fast_routes(request, tmp_path, caplog, more, route, made):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    source.run(f"CREATE TABLE t AS {ZOO}{more}, 1 AS id UNION ALL {ZOO}{more}, 2 ORDER BY id")
+    if made:
+        target.run(f"CREATE TABLE u AS {ZOO}{more}, 9 AS id")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        assert copy(source, target, "t", "u").output["source_rows"] == 2
+    assert target.rows("SELECT u::text FROM u ORDER BY id") == source.rows("SELECT t::text FROM t ORDER BY id")
+    assert f"rows go by the route '{route}'" in caplog.text
+
+
+def test_a_type_of_one_database_alone_goes_as_text(request, tmp_path, caplog):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    for base in (source, target):
+        base.run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+        base.run("CREATE DOMAIN small AS integer CHECK (value < 10)")
+    source.run("CREATE TABLE t AS SELECT 'ok'::mood AS m, 3::small AS s, '{sad,ok}'::mood[] AS ms")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u")
+    assert target.rows("SELECT u::text FROM u") == [('(ok,3,"{sad,ok}")',)]
+    assert "route 'text'" in caplog.text
+
+
+def test_a_row_refused_in_binary_format_is_named(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    source.run("CREATE TABLE t AS SELECT 1 AS id UNION ALL SELECT 2 UNION ALL SELECT NULL")
+    target.run("CREATE TABLE u (id integer NOT NULL)")
+    with pytest.raises(StepFailed, match=r"^Row 3, column 'id': null value in column"):
+        copy(source, target, "t", "u")
+    assert target.rows("SELECT id FROM u") == []
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20_000])
+def test_rows_in_binary_format_are_counted(request, tmp_path, rows):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    source.run(f"CREATE TABLE t AS SELECT n AS id, repeat('x', 50) AS v FROM generate_series(1, {rows}) AS n")
+    told = []
+    result = copy(source, target, "t", "u", batch_size=5_000, on_progress=told.append)
+    assert (result.output["source_rows"], result.output["target_rows"]) == (rows, rows)
+    assert (told[-1:], len(told)) == (([rows], 3) if rows > 1 else ([rows], 1) if rows else ([], 0))
+
+
 @pytest.mark.parametrize(("sql", "reason"), [
     ("SELECT 1 AS id, 'far too long' AS v", "v varchar(5)"),
     ("SELECT 1 AS id, 3000000000 AS v", "v integer"),
