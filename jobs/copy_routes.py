@@ -4,6 +4,7 @@
 |--------|--------------|
 | binary | the target's server takes what the source's sends, in PostgreSQL's binary COPY format |
 | text   | the same in text format, which every type survives |
+| attach | SQLite reads the other file itself, in ranges of row numbers |
 | rows   | batches of Python's values, each looked at; works between all databases |
 """
 
@@ -53,6 +54,7 @@ WAYS = (
     #   source        target        identical coerced adapted same server
     Way("postgresql", "postgresql", YES,      NO,     NO,     ANY,  "binary", "COPY in binary format, the types are the same"),
     Way("postgresql", "postgresql", ANY,      NO,     NO,     ANY,  "text",   "COPY in text format, from server to server"),
+    Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
     Way(ANY,          ANY,          ANY,      ANY,    ANY,    ANY,  "rows",   "batches of values, each of them looked at"),
 )  # fmt: skip
 

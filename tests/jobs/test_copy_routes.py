@@ -4,7 +4,7 @@ import pytest
 
 from jobs.copy_routes import Facts, ways
 
-EVERY = frozenset({"binary", "text"})
+EVERY = frozenset({"binary", "text", "attach"})
 
 
 def chosen(source: str, target: str, **facts: object) -> list[str]:
@@ -20,6 +20,8 @@ def chosen(source: str, target: str, **facts: object) -> list[str]:
         ("postgresql", "postgresql", {}, ["text", "rows"]),
         ("postgresql", "postgresql", {"adapted": True}, ["rows"]),
         ("postgresql", "postgresql", {"identical": True, "coerced": True}, ["rows"]),
+        ("sqlite", "sqlite", {"identical": True}, ["attach", "rows"]),
+        ("sqlite", "sqlite", {"adapted": True}, ["rows"]),
         ("postgresql", "oracle", {}, ["rows"]),
     ],
 )

@@ -27,6 +27,8 @@ from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, whole_seconds
 from connectors.kinds.sql._fit import Change, fit
+from connectors.kinds.sql._route import Route
+from connectors.kinds.sql._sqlite_attach import copy_attached, same_declared
 from connectors.kinds.sql._sqlite_types import affinity_of, column_of, number_kept, text_kept
 from connectors.kinds.sql._text import bare
 
@@ -45,6 +47,7 @@ class SQLite(Dialect):
     folds_case = True
     begin_sql = "BEGIN IMMEDIATE"
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {"timeout": whole_seconds}
+    routes: ClassVar[dict[str, Route]] = {"attach": Route(copy_attached, same_declared)}
 
     def connect(self, settings: Settings, application: str) -> Any:
         """Open the file; a relative path is meant from the current folder. `must_exist` in the settings refuses to make it."""

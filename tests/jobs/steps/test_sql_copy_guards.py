@@ -65,6 +65,23 @@ def test_a_cancel_in_the_middle_leaves_the_target_as_it_was(request, tmp_path, c
     assert (target.rows("SELECT v FROM u"), target.tables()) == ([(9,)], {"u"})
 
 
+def test_a_cancel_between_two_sqlite_files_leaves_the_target_as_it_was(request, tmp_path, cancel_when, caplog):
+    source, target = (place(request, "sqlite", tmp_path, side) for side in "st")
+    source.run(
+        "CREATE TABLE t AS WITH n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 100000) SELECT v FROM n"
+    )
+    target.run("CREATE TABLE u (v)")
+    target.insert("u", [(9,)])
+    seen = []
+    cancel_when(lambda: seen)
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(Cancelled):
+        copy(source, target, "t", "u", batch_size=5, on_progress=seen.append)
+    assert (target.rows("SELECT v FROM u"), target.tables()) == ([(9,)], {"u"})
+    assert "route 'attach'" in caplog.text
+    target.run("INSERT INTO u VALUES (10)")
+    source.run("DROP TABLE t")
+
+
 def test_a_cancelled_statement_is_gone_on_postgresql(postgresql, cancel_when):
     active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nomaflow:r1:s' AND state = 'active'"
     with postgresql.connect() as watcher:

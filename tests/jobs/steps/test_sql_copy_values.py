@@ -164,6 +164,64 @@ def test_rows_in_binary_format_are_counted(request, tmp_path, rows):
     assert (told[-1:], len(told)) == (([rows], 3) if rows > 1 else ([rows], 1) if rows else ([], 0))
 
 
+LITE = [
+    (1, 2**63 - 1, 0.1, "12", b"\0\xff", "01", None),
+    (-5, None, -0.0, "", b"", 1.5, "x"),
+    (2**62, "a", 1e308, "\0🙂", None, b"1", 7),
+]
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["new", "overwritten"])
+@pytest.mark.parametrize("key", ["INTEGER PRIMARY KEY", "BIGINT"])
+def test_sqlite_hands_over_what_it_holds_whatever_was_declared(request, tmp_path, caplog, made, key):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    table = f"(rowid {key}, i INTEGER, r REAL, t TEXT, b BLOB, n NUMERIC(10,2), w BLOB)"
+    source.run(f"CREATE TABLE t {table}")
+    source.insert("t", LITE)
+    if made:
+        target.run(f"CREATE TABLE u {table}")
+        target.insert("u", LITE[:1])
+    told = []
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u", batch_size=2, on_progress=told.append)
+    exact = "SELECT rowid, " + ", ".join(f"typeof({c}), quote({c})" for c in "irtbnw") + " FROM {} ORDER BY 1"
+    assert target.rows(exact.format("u")) == source.rows(exact.format("t"))
+    assert (told, "route 'attach'" in caplog.text, target.tables()) == ([2, 3], True, {"u"})
+
+
+@pytest.mark.parametrize(
+    "table", ["(id integer PRIMARY KEY) WITHOUT ROWID", "(rowid integer, oid integer, _rowid_ integer)"]
+)
+def test_a_sqlite_table_without_row_numbers_goes_row_by_row(request, tmp_path, caplog, table):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    source.run(f"CREATE TABLE t {table}")
+    source.run("INSERT INTO t VALUES (1)" if "id integer P" in table else "INSERT INTO t VALUES (1, 2, 3)")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u")
+    assert target.rows("SELECT * FROM u") == source.rows("SELECT * FROM t")
+    assert "the route 'attach' can't be taken, the next one is tried: main.t has no row numbers" in caplog.text
+
+
+def test_a_where_in_sqlite_means_the_source_s_tables(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    for base, kept in ((source, 1), (target, 2)):
+        base.run("CREATE TABLE picks (id integer)")
+        base.insert("picks", [(kept,)])
+    source.run("CREATE TABLE t (id integer)")
+    source.insert("t", [(1,), (2,)])
+    copy(source, target, "t", "u", where="id IN (SELECT id FROM picks)")
+    assert target.rows("SELECT id FROM u") == [(1,)]
+
+
+def test_a_row_that_sqlite_refuses_is_named_also_when_it_was_met_inside_sqlite(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    source.run("CREATE TABLE t (id integer, v text)")
+    source.insert("t", [(1, "a"), (2, "b"), (3, "b")])
+    with pytest.raises((StepFailed, ConnectorError), match=r"^Row 3.*UNIQUE|^Row 3.*constraint"):
+        copy(source, target, "t", "u", mode="upsert", key_columns=["v"])
+    assert target.tables() == set()
+
+
 @pytest.mark.parametrize(("sql", "reason"), [
     ("SELECT 1 AS id, 'far too long' AS v", "v varchar(5)"),
     ("SELECT 1 AS id, 3000000000 AS v", "v integer"),
