@@ -2,6 +2,7 @@
 
 | route  | what it does |
 |--------|--------------|
+| inside | one server has both tables and copies by one statement, INSERT ... SELECT; it tells nothing before the end |
 | binary | the target's server takes what the source's sends, in PostgreSQL's binary COPY format |
 | text   | the same in text format, which every type survives |
 | attach | SQLite reads the other file itself, in ranges of row numbers |
@@ -52,8 +53,10 @@ class Way(NamedTuple):
 # The fastest first.
 WAYS = (
     #   source        target        identical coerced adapted same server
+    Way("postgresql", "postgresql", YES,      NO,     NO,     YES,  "inside", "the database copies by itself and tells at the end"),
     Way("postgresql", "postgresql", YES,      NO,     NO,     ANY,  "binary", "COPY in binary format, the types are the same"),
     Way("postgresql", "postgresql", ANY,      NO,     NO,     ANY,  "text",   "COPY in text format, from server to server"),
+    Way("mysql",      "mysql",      YES,      NO,     NO,     YES,  "inside", "the server copies by itself and tells at the end"),
     Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
     Way(ANY,          ANY,          ANY,      ANY,    ANY,    ANY,  "rows",   "batches of values, each of them looked at"),
 )  # fmt: skip

@@ -226,8 +226,8 @@ class Copy:
         reading, writing = self.source.session, self.target.session
         if reading.dialect is not writing.dialect or reading.settings.get("read_only"):
             return False
-        here = reading.call(lambda: reading.dialect.viewpoint(reading.raw))
-        return here == writing.call(lambda: writing.dialect.viewpoint(writing.raw))
+        named = self.source.whole_table is not None
+        return writing.call(lambda: writing.dialect.shares(reading.raw, writing.raw, named))
 
     def _by_rows(self, into: str, columns: Sequence[Column], changes: Sequence[Change | None]) -> None:
         """Read every row, change it as its column asks, and load it."""

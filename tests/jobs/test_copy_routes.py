@@ -4,7 +4,7 @@ import pytest
 
 from jobs.copy_routes import Facts, ways
 
-EVERY = frozenset({"binary", "text", "attach"})
+EVERY = frozenset({"inside", "binary", "text", "attach"})
 
 
 def chosen(source: str, target: str, **facts: object) -> list[str]:
@@ -20,6 +20,10 @@ def chosen(source: str, target: str, **facts: object) -> list[str]:
         ("postgresql", "postgresql", {}, ["text", "rows"]),
         ("postgresql", "postgresql", {"adapted": True}, ["rows"]),
         ("postgresql", "postgresql", {"identical": True, "coerced": True}, ["rows"]),
+        ("postgresql", "postgresql", {"identical": True, "same_server": True}, ["inside", "binary", "text", "rows"]),
+        ("postgresql", "postgresql", {"same_server": True}, ["text", "rows"]),
+        ("mysql", "mysql", {"identical": True, "same_server": True}, ["inside", "rows"]),
+        ("mysql", "mysql", {"identical": True}, ["rows"]),
         ("sqlite", "sqlite", {"identical": True}, ["attach", "rows"]),
         ("sqlite", "sqlite", {"adapted": True}, ["rows"]),
         ("postgresql", "oracle", {}, ["rows"]),

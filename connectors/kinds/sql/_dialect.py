@@ -79,9 +79,13 @@ class Dialect:
         """What tells this database from every other one, the same through whatever connector it was reached."""
         raise NotImplementedError
 
-    def viewpoint(self, raw: Any) -> tuple[Any, ...]:
-        """What decides which rows a statement of this session sees: the database, who asks, where names are looked up."""
-        return self.identity(raw)
+    def shares(self, source: Any, target: Any, named: bool) -> bool:
+        """Whether the session `target` would itself see the very rows that `source` sees, and read them without holding up others.
+
+        `named` says that only tables with their schema are asked for. Another server taken for this one would be a wrong
+        copy: only what proves to be one server is one.
+        """
+        return False
 
     def resolve(self, raw: Any, name: TableName) -> TableName:
         """The name with the schema in which the table is, or would be made."""

@@ -53,3 +53,33 @@ class Route(NamedTuple):
 
     move: Callable[[Move], None]
     carries: Callable[[Column, Column], bool] = lambda source, target: True
+
+
+def copy_inside(move: Move) -> None:
+    """By one statement of a server that holds both tables; it tells nothing before it's done."""
+    source, target = move.source.dialect, move.target.dialect
+    select = move.select([source.quote(column.name) for column in move.reads])
+
+    def work() -> None:
+        sql = f"INSERT INTO {move.into} ({move.names()}) {target.overriding} {select}"
+        cursor = target.execute(move.target.raw, sql)
+        target.check_warnings(move.target.raw, cursor)
+        move.on_rows(max(int(cursor.rowcount), 0))
+
+    undone_or_done(move, work)
+
+
+def undone_or_done(move: Move, work: Callable[[], None]) -> None:
+    """Do `work` inside the open transaction; what the server refuses is undone, for another route to say which row it was."""
+    session = move.target
+
+    def say(sql: str) -> None:
+        session.call(lambda: session.dialect.execute(session.raw, sql))
+
+    say("SAVEPOINT nomaflow_route")
+    try:
+        session.call(work)
+    except ConnectorError as error:
+        say("ROLLBACK TO SAVEPOINT nomaflow_route")
+        raise Refused(str(error)) from error
+    say("RELEASE SAVEPOINT nomaflow_route")

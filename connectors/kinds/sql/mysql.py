@@ -16,6 +16,7 @@ New tables compare text byte by byte, so that keys that differ only in case or a
 """
 
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -29,6 +30,7 @@ from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Setting
 from connectors.kinds.sql._fit import Change, fit, utc_text
 from connectors.kinds.sql._mysql_rows import Unbuffered, statements, zoned
 from connectors.kinds.sql._mysql_types import column_of, column_of_result, type_for
+from connectors.kinds.sql._route import Route, copy_inside
 from connectors.kinds.sql._staging import stash_of
 from connectors.kinds.sql._text import bare
 
@@ -48,6 +50,7 @@ class MySQL(Dialect):
     quotes = ("`", "`")
     transactional_ddl = False
     begin_sql = "START TRANSACTION"
+    routes: ClassVar[dict[str, Route]] = {"inside": Route(copy_inside)}
     # Not here on purpose: local_infile, read_default_file, init_command, unix_socket.
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "connect_timeout": whole_seconds,
@@ -106,6 +109,23 @@ class MySQL(Dialect):
         """Host, port and data folder of the server."""
         return (self.name, *self._rows(raw, "SELECT @@hostname, @@port, @@datadir")[0])
 
+    def shares(self, source: Any, target: Any, named: bool) -> bool:
+        """One user and, for what has no schema, one database; and a lock taken by one session is seen by the other.
+
+        Names and folders can't tell two servers in containers apart.
+        """
+        lock = f"nomaflow_{secrets.token_hex(16)}"
+        try:
+            if not self._rows(source, "SELECT GET_LOCK(%s, 0)", [lock])[0][0]:
+                return False
+            holder = self._rows(target, "SELECT IS_USED_LOCK(%s)", [lock])[0][0]
+        finally:
+            self._rows(source, "SELECT RELEASE_LOCK(%s)", [lock])
+        who = "SELECT CURRENT_USER(), DATABASE()"
+        one, other = (self._rows(raw, who)[0] for raw in (source, target))
+        proven = holder == source.thread_id() and self._logs_rows(target)
+        return proven and one[: 1 if named else 2] == other[: 1 if named else 2]
+
     def default_schema(self, raw: Any) -> str | None:
         """The connection's database."""
         found = self._rows(raw, "SELECT DATABASE()")[0][0]
@@ -140,6 +160,12 @@ class MySQL(Dialect):
             f"SET SESSION time_zone = '+00:00', sql_mode = '{mode}', sql_notes = 1, net_write_timeout = 3600, "
             "net_read_timeout = 3600",
         )
+        if self._logs_rows(raw):
+            self._rows(raw, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    def _logs_rows(self, raw: Any) -> bool:
+        """Whether a statement may read what others are changing: otherwise INSERT ... SELECT locks every row that it reads."""
+        return bool(self._rows(raw, "SELECT @@log_bin = 0 OR @@binlog_format <> 'STATEMENT'")[0][0])
 
     def _rows(self, raw: Any, sql: str, bound: Any = None) -> Any:
         with raw.cursor() as cursor:

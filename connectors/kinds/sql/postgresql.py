@@ -34,7 +34,7 @@ from connectors.kinds.sql._dialect import (
 from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, same_binary
 from connectors.kinds.sql._postgresql_rows import Chunks, converted
 from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of, type_for
-from connectors.kinds.sql._route import Route
+from connectors.kinds.sql._route import Route, copy_inside
 from connectors.kinds.sql._text import bare, only_reads
 
 # In seconds: a dead network is noticed within a minute.
@@ -55,7 +55,11 @@ class PostgreSQL(Dialect):
     aliases = ("postgres",)
     default_port = 5432
     overriding = "OVERRIDING SYSTEM VALUE"
-    routes: ClassVar[dict[str, Route]] = {"binary": Route(copy_binary, same_binary), "text": Route(copy_text)}
+    routes: ClassVar[dict[str, Route]] = {
+        "inside": Route(copy_inside),
+        "binary": Route(copy_binary, same_binary),
+        "text": Route(copy_text),
+    }
     # Not here on purpose: service, passfile, options, hostaddr and whatever else leads a connection somewhere else.
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "sslmode": one_of("allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -108,6 +112,15 @@ class PostgreSQL(Dialect):
         """Start time of the server (to the microsecond) and the database's oid: readable without any right."""
         sql = "SELECT pg_postmaster_start_time()::text, oid::bigint FROM pg_database WHERE datname = current_database()"
         return (self.name, *raw.execute(sql).fetchone())
+
+    def shares(self, source: Any, target: Any, named: bool) -> bool:
+        """One database, one user (row security and views look at who asks), and one search path for what has no schema."""
+
+        def seen(raw: Any) -> tuple[Any, ...]:
+            who = raw.execute("SELECT session_user, current_user, current_setting('search_path')").fetchone()
+            return (*self.identity(raw), *who[: 2 if named else 3])
+
+        return seen(source) == seen(target)
 
     def resolve(self, raw: Any, name: TableName) -> TableName:
         """Through the search path."""
