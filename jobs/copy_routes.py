@@ -6,6 +6,7 @@
 | binary | the target's server takes what the source's sends, in PostgreSQL's binary COPY format |
 | text   | the same in text format, which every type survives |
 | attach | SQLite reads the other file itself, in ranges of row numbers |
+| infile | PostgreSQL renders the lines that LOAD DATA LOCAL INFILE reads |
 | rows   | batches of Python's values, each looked at; works between all databases |
 """
 
@@ -58,6 +59,7 @@ WAYS = (
     Way("postgresql", "postgresql", ANY,      NO,     NO,     ANY,  "text",   "COPY in text format, from server to server"),
     Way("mysql",      "mysql",      YES,      NO,     NO,     YES,  "inside", "the server copies by itself and tells at the end"),
     Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
+    Way("postgresql", "mysql",      ANY,      NO,     ANY,    ANY,  "infile", "LOAD DATA reads what PostgreSQL's COPY writes"),
     Way(ANY,          ANY,          ANY,      ANY,    ANY,    ANY,  "rows",   "batches of values, each of them looked at"),
 )  # fmt: skip
 

@@ -130,7 +130,7 @@ class SqlCopy(StepType):
         """Output: `source_rows` read, `target_rows` in the table afterwards, `elapsed_ms`, `rows_per_second`."""
         started = time.perf_counter()
         reader, writer = ctx.get_connector(config["source__connector"]), ctx.get_connector(config["target__connector"])
-        with reader.session(must_exist=True) as reading, writer.session() as writing:
+        with reader.session(must_exist=True) as reading, writer.session(bulk=True) as writing:
             source = Source(reader, reading, config)
             target = Target(writer, writing, config["target__schema"] or None, config["target__table"])
             target.refuse_self_copy(source)

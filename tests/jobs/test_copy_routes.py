@@ -4,7 +4,7 @@ import pytest
 
 from jobs.copy_routes import Facts, ways
 
-EVERY = frozenset({"inside", "binary", "text", "attach"})
+EVERY = frozenset({"inside", "binary", "text", "attach", "infile"})
 
 
 def chosen(source: str, target: str, **facts: object) -> list[str]:
@@ -26,6 +26,9 @@ def chosen(source: str, target: str, **facts: object) -> list[str]:
         ("mysql", "mysql", {"identical": True}, ["rows"]),
         ("sqlite", "sqlite", {"identical": True}, ["attach", "rows"]),
         ("sqlite", "sqlite", {"adapted": True}, ["rows"]),
+        ("postgresql", "mysql", {"adapted": True}, ["infile", "rows"]),
+        ("postgresql", "mysql", {"adapted": True, "coerced": True}, ["rows"]),
+        ("postgresql", "mysql", {"adapted": True, "carried": frozenset()}, ["rows"]),
         ("postgresql", "oracle", {}, ["rows"]),
     ],
 )

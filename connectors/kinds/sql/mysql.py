@@ -28,6 +28,7 @@ from pymysql.converters import conversions
 from connectors.kinds.sql._column import Column, Misfit, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, text_options, whole_seconds, yes_no
 from connectors.kinds.sql._fit import Change, fit, utc_text
+from connectors.kinds.sql._mysql_infile import Loading, copy_infile, loads_exactly
 from connectors.kinds.sql._mysql_rows import Unbuffered, statements, zoned
 from connectors.kinds.sql._mysql_types import column_of, column_of_result, type_for
 from connectors.kinds.sql._route import Route, copy_inside
@@ -50,7 +51,10 @@ class MySQL(Dialect):
     quotes = ("`", "`")
     transactional_ddl = False
     begin_sql = "START TRANSACTION"
-    routes: ClassVar[dict[str, Route]] = {"inside": Route(copy_inside)}
+    routes: ClassVar[dict[str, Route]] = {
+        "inside": Route(copy_inside),
+        "infile": Route(copy_infile, loads_exactly),
+    }
     # Not here on purpose: local_infile, read_default_file, init_command, unix_socket.
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "connect_timeout": whole_seconds,
@@ -76,7 +80,11 @@ class MySQL(Dialect):
 
     def _plain(self, settings: Settings, application: str, timeout: int) -> Any:
         options: dict[str, Any] = {"connect_timeout": timeout, **(settings.get("options") or {})}
-        return pymysql.connect(
+        # LOCAL INFILE lets a server ask for any file of this machine: only the class that opens none takes it.
+        bulk = bool(settings.get("bulk"))
+        kind = Loading if bulk else pymysql.Connection
+        return kind(
+            local_infile=bulk,
             host=settings.get("host") or "localhost",
             port=settings.get("port") or self.default_port,
             database=settings.get("schema") or settings.get("database") or None,
@@ -134,7 +142,9 @@ class MySQL(Dialect):
     def kill(self, raw: Any, settings: Settings) -> None:
         """KILL QUERY from a second connection: a server in the middle of a statement doesn't notice that its client is gone."""
         try:
-            other = self._plain({**settings, "options": _without_timeouts(settings)}, "nomaflow cancel", 1)
+            other = self._plain(
+                {**settings, "bulk": False, "options": _without_timeouts(settings)}, "nomaflow cancel", 1
+            )
             try:
                 other.cursor().execute(f"KILL QUERY {int(raw.thread_id())}")
             finally:

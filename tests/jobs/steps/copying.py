@@ -99,3 +99,8 @@ def copy(
         return SqlCopy().run(ctx, checked)
     finally:
         ctx.log.removeHandler(heard)
+
+
+def routes(caplog: Any) -> list[str]:
+    """The routes that were begun, by the log."""
+    return [record.args[0] for record in caplog.records if record.msg.startswith("rows go by")]

@@ -12,7 +12,7 @@ from connectors.kinds.sql import SqlKind
 from jobs.steps.sql_copy import SqlCopyForm
 from jobs.steptype import StepFailed
 from nomaflow_site.lib.config import ConfigError
-from tests.jobs.steps.copying import DATABASES, PAIRS, Place, copy, place
+from tests.jobs.steps.copying import DATABASES, PAIRS, Place, copy, place, routes
 from tests.servers import wait_for
 
 
@@ -137,10 +137,6 @@ def test_a_copy_beside_itself_in_one_database_works(base):
     base.insert("u", [(7,)])
     copy(base, base, "t", "u", batch_size=1)
     assert sorted(base.rows("SELECT v FROM u")) == [(1,), (2,)]
-
-
-def routes(caplog) -> list[str]:
-    return [record.args[0] for record in caplog.records if record.msg.startswith("rows go by")]
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])

@@ -6,8 +6,10 @@ from itertools import product
 import pytest
 
 from connectors.definition import ConnectorError
+from connectors.kinds.sql import SqlKind
+from jobs.copy_routes import WAYS
 from jobs.steptype import StepFailed
-from tests.jobs.steps.copying import DATABASES, PAIRS, copy, place
+from tests.jobs.steps.copying import DATABASES, PAIRS, copy, place, routes
 
 TEXTS = [
     "",
@@ -220,6 +222,82 @@ def test_a_row_that_sqlite_refuses_is_named_also_when_it_was_met_inside_sqlite(r
     with pytest.raises((StepFailed, ConnectorError), match=r"^Row 3.*UNIQUE|^Row 3.*constraint"):
         copy(source, target, "t", "u", mode="upsert", key_columns=["v"])
     assert target.tables() == set()
+
+
+LOADED = """SELECT 1 AS id, (-32768)::smallint AS i2, 2147483647 AS i4, (-2^63)::bigint AS i8, 0.0000000001::numeric(38,10) AS nu,
+    'NaN' AS nan, 16777216::real AS f4, 5e-324::double precision AS f8, true AS b, '0001-01-01'::date AS d, '24:00'::time AS h,
+    '9999-12-31 23:59:59.999999'::timestamp AS ts, '2024-02-29 23:30:00.000001+02'::timestamptz AS tz, 'NULL'::text AS nul,
+    E'a\\fb\x0bc\\bd\\te\\nf\\\\fg\\\\Nh\\ri\\\\\\x1aj🙂'::text AS tx, ''::varchar(9) AS v, '\\x00ff5c0a09'::bytea AS by,
+    '00000000-0000-0000-0000-000000000001'::uuid AS uu, ' {"a": 1.10, "a": "\\\\n"}'::json AS j, '{1,NULL}'::int[] AS a"""
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "append", "upsert"])
+def test_what_load_data_reads_is_what_the_rows_route_writes(request, tmp_path, caplog, monkeypatch, mode):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run(f"CREATE TABLE t AS {LOADED}")
+    source.run("INSERT INTO t (id, nul, nan, tx, v, by) VALUES (2, E'\\\\', E'\\\\N', E'\\f', ' ', '')")
+    source.run("ALTER TABLE t ADD PRIMARY KEY (id)")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(1 if mode == "append" else 2):
+            copy(source, target, "t", "u", mode=mode)
+    assert set(routes(caplog)) == {"infile"}
+    monkeypatch.setattr("jobs.copy_work.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    assert target.rows("SELECT * FROM u ORDER BY id") == target.rows("SELECT * FROM w ORDER BY id")
+    assert target.rows("SELECT tx, nul, v, `by` FROM u ORDER BY id") == [
+        ("a\fb\vc\bd\te\nf\\fg\\Nh\ri\\\x1aj🙂", "NULL", "", b"\0\xff\\\n\t"), ("\f", "\\", " ", b""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "column", "shown"), [
+    ("'NaN'::numeric(10,2)", "decimal(10,2)", "NaN"),
+    ("'Infinity'::double precision", "double", "inf"),
+    ("'NaN'::double precision", "double", "nan"),
+    ("3.4028235e38::real", "float", "3.4028235e\\+38"),
+    ("'infinity'::date", "date", "'infinity'"),
+    ("'0044-03-15 BC'::date", "date", "'0044-03-15 BC'"),
+    ("'10000-01-01'::date", "date", "'10000-01-01'"),
+    ("'-infinity'::timestamp", "datetime(6)", "'-infinity'"),
+    ("'10000-01-01'::timestamp", "datetime(6)", "'10000-01-01 00:00:00'"),
+    ("'0044-03-15 BC'::timestamptz", "datetime(6)", ".*BC'"),
+    ("'2040-01-01'::timestamptz", "timestamp(6)", "'2040-01-01 00:00:00.*'"),
+    ("32768", "smallint", "32768"),
+    ("NULL::int", "integer NOT NULL", None),
+], ids=lambda value: str(value).split("'")[-1])  # fmt: skip
+def test_what_mariadb_has_no_value_for_is_refused_and_named_as_by_the_rows_route(
+    request, tmp_path, caplog, value, column, shown
+):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run(f"CREATE TABLE t AS SELECT {value.replace('NULL::int', '3')} AS v UNION ALL SELECT {value}")
+    source.run(f"DELETE FROM t WHERE ctid = '(0,1)' AND {shown is not None}")
+    target.run(f"CREATE TABLE u (v {column})")
+    named = rf"^Row \d, column 'v', value {shown}: " if shown else r"'v'.*null|null.*'v'"
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match=named):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.rows("SELECT * FROM u")) == (["infile", "rows"], [])
+
+
+def test_a_server_without_local_infile_gets_rows(request, tmp_path, caplog):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run("CREATE TABLE t AS SELECT 1 AS v")
+    target.run("SET GLOBAL local_infile = 0")
+    try:
+        with caplog.at_level("INFO", "nomaflow.step"):
+            copy(source, target, "t", "u")
+    finally:
+        target.run("SET GLOBAL local_infile = 1")
+    assert (routes(caplog), target.rows("SELECT v FROM u")) == (["infile", "rows"], [(1,)])
+    assert "the server doesn't take LOAD DATA LOCAL (its local_infile is off)" in caplog.text
+
+
+def test_no_file_is_read_for_a_server_that_asks_for_one(request, tmp_path):
+    target = place(request, "mariadb", tmp_path)
+    (tmp_path / "secret").write_text("secret")
+    target.run("CREATE TABLE u (v text)")
+    client = SqlKind().open(target.definition, "test")
+    with client.session(bulk=True) as session, pytest.raises(ConnectorError, match="asked for a file"):
+        session.execute(f"LOAD DATA LOCAL INFILE '{tmp_path}/secret' INTO TABLE u")
+    assert target.rows("SELECT * FROM u") == []
 
 
 @pytest.mark.parametrize(("sql", "reason"), [
