@@ -7,6 +7,7 @@
 | text   | the same in text format, which every type survives |
 | attach | SQLite reads the other file itself, in ranges of row numbers |
 | infile | PostgreSQL renders the lines that LOAD DATA LOCAL INFILE reads |
+| lines  | MariaDB or MySQL renders the lines that PostgreSQL's COPY reads |
 | rows   | batches of Python's values, each looked at; works between all databases |
 """
 
@@ -60,6 +61,7 @@ WAYS = (
     Way("mysql",      "mysql",      YES,      NO,     NO,     YES,  "inside", "the server copies by itself and tells at the end"),
     Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
     Way("postgresql", "mysql",      ANY,      NO,     ANY,    ANY,  "infile", "LOAD DATA reads what PostgreSQL's COPY writes"),
+    Way("mysql",      "postgresql", ANY,      NO,     NO,     ANY,  "lines",  "COPY reads what the source's server writes"),
     Way(ANY,          ANY,          ANY,      ANY,    ANY,    ANY,  "rows",   "batches of values, each of them looked at"),
 )  # fmt: skip
 

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.copy_routes import Facts, ways
 
-EVERY = frozenset({"inside", "binary", "text", "attach", "infile"})
+EVERY = frozenset({"inside", "binary", "text", "attach", "infile", "lines"})
 
 
 def chosen(source: str, target: str, **facts: object) -> list[str]:
@@ -29,6 +29,8 @@ def chosen(source: str, target: str, **facts: object) -> list[str]:
         ("postgresql", "mysql", {"adapted": True}, ["infile", "rows"]),
         ("postgresql", "mysql", {"adapted": True, "coerced": True}, ["rows"]),
         ("postgresql", "mysql", {"adapted": True, "carried": frozenset()}, ["rows"]),
+        ("mysql", "postgresql", {}, ["lines", "rows"]),
+        ("mysql", "postgresql", {"adapted": True}, ["rows"]),
         ("postgresql", "oracle", {}, ["rows"]),
     ],
 )

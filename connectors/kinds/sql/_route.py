@@ -69,8 +69,8 @@ def copy_inside(move: Move) -> None:
     undone_or_done(move, work)
 
 
-def undone_or_done(move: Move, work: Callable[[], None]) -> None:
-    """Do `work` inside the open transaction; what the server refuses is undone, for another route to say which row it was."""
+def undone_or_done(move: Move, work: Callable[[], None], error: type[ConnectorError] = ConnectorError) -> None:
+    """Do `work` inside the open transaction; after `error` it's undone, for another route to do better or to name the row."""
     session = move.target
 
     def say(sql: str) -> None:
@@ -79,7 +79,7 @@ def undone_or_done(move: Move, work: Callable[[], None]) -> None:
     say("SAVEPOINT nomaflow_route")
     try:
         session.call(work)
-    except ConnectorError as error:
+    except error as reason:
         say("ROLLBACK TO SAVEPOINT nomaflow_route")
-        raise Refused(str(error)) from error
+        raise Refused(str(reason)) from reason
     say("RELEASE SAVEPOINT nomaflow_route")

@@ -31,6 +31,7 @@ from connectors.kinds.sql._dialect import (
     text_options,
     whole_seconds,
 )
+from connectors.kinds.sql._mysql_lines import copy_lines, has_line
 from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, same_binary
 from connectors.kinds.sql._postgresql_rows import Chunks, converted
 from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of, type_for
@@ -59,6 +60,7 @@ class PostgreSQL(Dialect):
         "inside": Route(copy_inside),
         "binary": Route(copy_binary, same_binary),
         "text": Route(copy_text),
+        "lines": Route(copy_lines, has_line),
     }
     # Not here on purpose: service, passfile, options, hostaddr and whatever else leads a connection somewhere else.
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {

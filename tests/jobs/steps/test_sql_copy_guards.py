@@ -82,6 +82,19 @@ def test_a_cancel_between_two_sqlite_files_leaves_the_target_as_it_was(request, 
     source.run("DROP TABLE t")
 
 
+def test_a_cancel_while_mariadb_writes_lines_stops_both_servers(request, tmp_path, cancel_when, caplog):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    target.run("CREATE TABLE u (v numeric(20))")
+    target.insert("u", [(9,)])
+    seen = []
+    cancel_when(lambda: seen)
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(Cancelled):
+        copy(source, target, None, "u", query="SELECT seq AS v FROM seq_1_to_900000000", on_progress=seen.append)
+    assert (routes(caplog), target.rows("SELECT v FROM u"), target.tables()) == (["lines"], [(9,)], {"u"})
+    reading = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT CONCAT(%900000000%'"
+    wait_for(lambda: source.rows(reading) == [(0,)], 2, "the statement to end")
+
+
 def test_a_cancelled_statement_is_gone_on_postgresql(postgresql, cancel_when):
     active = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'nomaflow:r1:s' AND state = 'active'"
     with postgresql.connect() as watcher:

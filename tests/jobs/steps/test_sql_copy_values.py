@@ -290,6 +290,61 @@ def test_a_server_without_local_infile_gets_rows(request, tmp_path, caplog):
     assert "the server doesn't take LOAD DATA LOCAL (its local_infile is off)" in caplog.text
 
 
+RENDERED = """CREATE TABLE t (id integer PRIMARY KEY, i1 tinyint(1), u8 bigint unsigned, nu decimal(65,30), f4 float, f8 double,
+    d date, h time(6), ts datetime(6), tz timestamp(6) NULL, v varchar(9), l longtext CHARACTER SET latin1,
+    tx longtext CHARACTER SET utf8mb4,
+    e enum('a\\tb', 'c'), s set('x', 'y'), by_ longblob, b3 binary(3), j json)"""
+
+
+def test_what_mariadb_writes_is_what_the_rows_route_reads(request, tmp_path, caplog, monkeypatch):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run(RENDERED)
+    wide, text = (
+        Decimal("12345678901234567890123456789012345.000000000000000000000000000001"),
+        "".join(map(chr, range(1, 256))),
+    )
+    source.insert("t", [
+        (1, 5, 2**64 - 1, wide, 16777216, 5e-324, "0001-01-01", "23:59:59.999999", "9999-12-31 23:59:59.999999",
+         "2024-02-29 23:30:00.000001", "", "é\t\\", text, "a\tb", "x,y", bytes(range(256)), b"\\\n", '{"a": "\\n\\u0000"}'),
+        (2, *[None] * 17),
+        (3, 0, 0, -wide, 0.1, -1e308, "2024-02-29", "00:00:00", "1000-01-01", "2038-01-19 03:14:07", "\\N", "\\.", "🙂\r\n\\N\f\v",
+         "c", "", b"", b"", "null"),
+    ])  # fmt: skip
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(2):
+            copy(source, target, "t", "u")
+    assert routes(caplog) == ["lines", "lines"]
+    monkeypatch.setattr("jobs.copy_work.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    assert target.rows("SELECT u::text FROM u ORDER BY id") == target.rows("SELECT w::text FROM w ORDER BY id")
+    assert target.rows("SELECT tx, by_ FROM u WHERE id = 1") == [(text, bytes(range(256)))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("datetime", "0000-00-00 00:00:00"), ("time", "25:00:00"), ("text", "a\0b")]
+)
+def test_what_postgresql_has_no_value_for_is_refused_and_named(request, tmp_path, caplog, kind, value):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("SET sql_mode = ''")
+    source.run(f"CREATE TABLE t (id integer, v {kind})")
+    source.insert("t", [(1, None), (2, value)])
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match="^Row 2"):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.tables()) == (["lines"], set())
+
+
+def test_a_row_too_long_for_a_line_of_mariadb_arrives_all_the_same(request, tmp_path, caplog):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE t (id integer, v longblob, w longtext)")
+    source.run("INSERT INTO t VALUES (1, REPEAT('x', 9000000), 'w'), (2, 'a', 'b')")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.rows("SELECT length(v), w FROM u ORDER BY id")) == (
+        ["lines", "rows"],
+        [(9000000, "w"), (1, "b")],
+    )
+
+
 def test_no_file_is_read_for_a_server_that_asks_for_one(request, tmp_path):
     target = place(request, "mariadb", tmp_path)
     (tmp_path / "secret").write_text("secret")
