@@ -27,19 +27,29 @@ def change_rows(
 ) -> Sequence[Sequence[Any]]:
     """The rows with every change made. StepFailed naming row (counted from `before`), column and value of the first misfit."""
     active = [(index, change) for index, change in enumerate(changes) if change is not None]
-    if not active:
+    if not active or not rows:
         return rows
-    changed = []
-    for number, row in enumerate(rows, before + 1):
-        values = list(row)
+    values: list[Any] = list(zip(*rows, strict=True))
+    try:
         for index, change in active:
-            if values[index] is not None:
-                try:
-                    values[index] = change(values[index])
-                except Misfit as misfit:
-                    raise StepFailed(describe(number, columns[index].name, row[index], str(misfit))) from misfit
-        changed.append(values)
-    return changed
+            values[index] = [None if value is None else change(value) for value in values[index]]
+    except Misfit:
+        raise _first_misfit(rows, active, columns, before) from None
+    return list(zip(*values, strict=True))
+
+
+def _first_misfit(
+    rows: Sequence[Sequence[Any]], active: Sequence[tuple[int, Change]], columns: Sequence[Column], before: int
+) -> StepFailed:
+    """Columns were changed one by one; what is told is the first row that doesn't fit."""
+    for number, row in enumerate(rows, before + 1):
+        for index, change in active:
+            try:
+                if row[index] is not None:
+                    change(row[index])
+            except Misfit as misfit:
+                return StepFailed(describe(number, columns[index].name, row[index], str(misfit)))
+    raise AssertionError("A value was a misfit once and isn't any more")
 
 
 def describe(row: int | None, column: str | None, value: Any, reason: str) -> str:

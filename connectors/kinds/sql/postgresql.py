@@ -218,7 +218,7 @@ class PostgreSQL(Dialect):
         with raw.cursor() as cursor, cursor.copy(f"COPY ({bare(sql)}) TO STDOUT") as copy:
             rows = copy.rows()
             while batch := list(islice(rows, batch_size)):
-                yield [converted(row, change) for row in batch]
+                yield converted(batch, change)
 
     def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """COPY in text format."""

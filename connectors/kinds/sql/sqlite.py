@@ -29,10 +29,12 @@ from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Setting
 from connectors.kinds.sql._fit import Change, fit
 from connectors.kinds.sql._route import Route
 from connectors.kinds.sql._sqlite_attach import copy_attached, same_declared
-from connectors.kinds.sql._sqlite_types import affinity_of, column_of, number_kept, text_kept
+from connectors.kinds.sql._sqlite_types import affinity_of, column_of, kept_as_it_is, number_kept, text_kept
 from connectors.kinds.sql._text import bare
 
 T = TypeVar("T")
+# An offset that is written as hours alone, which other readers of SQLite's files don't know.
+HOURS = re.compile(r"([+-]\d\d)\Z")
 
 
 class SQLite(Dialect):
@@ -192,13 +194,13 @@ class SQLite(Dialect):
                 value = check(value)
             if isinstance(value, str):
                 if source.kind == "instant":
-                    value = re.sub(r"([+-]\d\d)\Z", r"\1:00", value)
+                    value = HOURS.sub(r"\1:00", value)
                 return value if affinity in ("TEXT", "BLOB") else text_kept(value, affinity, by_value)
             return value if isinstance(value, bytes) else number_kept(value, affinity)
 
         if source.dialect == self.name and source.type == target.type:
             return None
-        return change
+        return None if kept_as_it_is(source, target) else change
 
     def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """One prepared INSERT for all rows."""
