@@ -1,7 +1,8 @@
-"""Private PostgreSQL and Redis for measuring: free ports, a temporary folder, default durability. None where not installed."""
+"""Private servers for measuring: free ports, a temporary folder, default durability. None where one isn't installed."""
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+import pymysql
 import redis
 
 START_SECONDS = 30
@@ -58,6 +60,36 @@ def postgresql(folder: Path, *settings: str) -> Iterator[str | None]:
 
 
 @contextmanager
+def mariadb(folder: Path) -> Iterator[str | None]:
+    """The URL of the database `test` of an empty MariaDB; None when it isn't installed."""
+    installer = find("mariadb-install-db") or find("mysql_install_db")
+    program = find("mariadbd", "usr/sbin", "usr/libexec")
+    if installer is None or program is None:
+        yield None
+        return
+    place, port = folder / "mariadb", free_port()
+    place.mkdir()
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    files = ["--no-defaults", f"--datadir={place / 'data'}", *user]
+    # Only making its own tables goes without durability.
+    fast = ["--auth-root-authentication-method=normal", "--innodb-flush-method=nosync"]
+    subprocess.run([installer, *files, *fast], check=True, capture_output=True, cwd=place)
+    first = place / "first.sql"
+    first.write_text(
+        "CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4;\n"
+        "CREATE USER nomaflow@'%';\nGRANT ALL ON *.* TO nomaflow@'%';\n"
+    )
+    options = [f"--socket={place / 'socket'}", f"--pid-file={place / 'pid'}", f"--port={port}", f"--init-file={first}"]
+    options += ["--skip-networking=0", "--bind-address=127.0.0.1", "--skip-name-resolve"]
+
+    def connect() -> None:
+        pymysql.connect(host="127.0.0.1", port=port, user="nomaflow", database="test").close()
+
+    with running([program, *files, *options], lambda: answers(connect), place, stop=signal.SIGTERM):
+        yield f"mysql://nomaflow@127.0.0.1:{port}/test"
+
+
+@contextmanager
 def redis_server(folder: Path) -> Iterator[str | None]:
     """The URL of an empty Redis (or Valkey); None when neither is installed."""
     program = find("redis-server") or find("valkey-server")
@@ -72,8 +104,10 @@ def redis_server(folder: Path) -> Iterator[str | None]:
 
 
 @contextmanager
-def running(command: list[str], ready: Callable[[], bool], place: Path, **user: object) -> Iterator[None]:
-    """A server process that is ready; stopped at the end. Its output is in `place`/log."""
+def running(
+    command: list[str], ready: Callable[[], bool], place: Path, stop: int = signal.SIGINT, **user: object
+) -> Iterator[None]:
+    """A server process that is ready; stopped by the signal `stop` at the end. Its output is in `place`/log."""
     with (place / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=place, **user)  # type: ignore[call-overload]
     try:
@@ -84,7 +118,7 @@ def running(command: list[str], ready: Callable[[], bool], place: Path, **user: 
             time.sleep(0.05)
         yield
     finally:
-        process.send_signal(2)
+        process.send_signal(stop)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
@@ -96,7 +130,7 @@ def answers(ask: Callable[[], object]) -> bool:
     """Whether the server takes the question."""
     try:
         ask()
-    except (psycopg.Error, redis.RedisError):
+    except (psycopg.Error, pymysql.Error, redis.RedisError):
         return False
     return True
 

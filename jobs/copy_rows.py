@@ -1,5 +1,6 @@
 """What happens to each row on its way from source to target, and what is said about the one that doesn't fit."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,19 +27,29 @@ def change_rows(
 ) -> Sequence[Sequence[Any]]:
     """The rows with every change made. StepFailed naming row (counted from `before`), column and value of the first misfit."""
     active = [(index, change) for index, change in enumerate(changes) if change is not None]
-    if not active:
+    if not active or not rows:
         return rows
-    changed = []
-    for number, row in enumerate(rows, before + 1):
-        values = list(row)
+    values: list[Any] = list(zip(*rows, strict=True))
+    try:
         for index, change in active:
-            if values[index] is not None:
-                try:
-                    values[index] = change(values[index])
-                except Misfit as misfit:
-                    raise StepFailed(describe(number, columns[index].name, row[index], str(misfit))) from misfit
-        changed.append(values)
-    return changed
+            values[index] = [None if value is None else change(value) for value in values[index]]
+    except Misfit:
+        raise _first_misfit(rows, active, columns, before) from None
+    return list(zip(*values, strict=True))
+
+
+def _first_misfit(
+    rows: Sequence[Sequence[Any]], active: Sequence[tuple[int, Change]], columns: Sequence[Column], before: int
+) -> StepFailed:
+    """Columns were changed one by one; what is told is the first row that doesn't fit."""
+    for number, row in enumerate(rows, before + 1):
+        for index, change in active:
+            try:
+                if row[index] is not None:
+                    change(row[index])
+            except Misfit as misfit:
+                return StepFailed(describe(number, columns[index].name, row[index], str(misfit)))
+    raise AssertionError("A value was a misfit once and isn't any more")
 
 
 def describe(row: int | None, column: str | None, value: Any, reason: str) -> str:
@@ -63,3 +74,13 @@ def refused(error: BadRow, before: int, rows: Sequence[Sequence[Any]], columns: 
         value = rows[error.index][names.index(error.column)]
     number = None if error.index is None else before + error.index + 1
     return StepFailed(describe(number, error.column, value, error.message))
+
+
+def pace_of(done: int, total: int | None, seconds: float) -> str:
+    """How fast it goes and how long it may still take: ` (25 %), 80,000 rows/s, 38 s left`; nothing before there is a pace."""
+    if seconds <= 0 or not done:
+        return ""
+    rate = done / seconds
+    share = f" ({done / total:.0%})".replace("%", " %") if total else ""
+    left = f", {math.ceil((total - done) / rate):,} s left" if total and total > done else ""
+    return f"{share}, {rate:,.0f} rows/s{left}"

@@ -1,6 +1,6 @@
 """Where a copy reads: a table or a query, its columns and its rows."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from connectors.kinds.sql import Column, Session, SqlClient, TableName, bare, single_statement
@@ -50,9 +50,14 @@ class Source:
             )
         return found
 
-    def select(self, columns: Sequence[Column]) -> str:
-        """The statement that answers with these columns."""
-        return single_statement(f"SELECT {', '.join(map(self.dialect.selected, columns))} {self._from()}")
+    @property
+    def whole_table(self) -> TableName | None:
+        """The table that is read from its first row to its last, when it is one."""
+        return None if self.where else self.name
+
+    def select(self, expressions: Iterable[str]) -> str:
+        """The statement that answers with these expressions over the columns."""
+        return single_statement(f"SELECT {', '.join(expressions)} {self._from()}")
 
     def _from(self) -> str:
         # The line ends keep a `--` comment in somebody's text from swallowing what follows.
@@ -65,7 +70,7 @@ class Source:
 
     def batches(self, columns: Sequence[Column], size: int) -> Generator[list[Any], None, None]:
         """The rows, `size` at a time; a cancel stops the statement on the server."""
-        reading = self.dialect.read(self.session.raw, self.select(columns), columns, size)
+        reading = self.dialect.read(self.session.raw, self.select(map(self.dialect.selected, columns)), columns, size)
         try:
             while batch := self.session.call(lambda: next(reading, None)):
                 yield batch

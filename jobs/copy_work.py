@@ -1,17 +1,22 @@
 """One copy from beginning to end, inside the connections that the step has opened."""
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
-from connectors.kinds.sql import BadRow, Column, Staging
+from connectors.kinds.sql import BadRow, Column, Move, Refused, Route, Staging
 from jobs.coercion import Rules, coerce
 from jobs.context import Context
-from jobs.copy_rows import Change, both, change_rows, refused
+from jobs.copy_routes import Facts, ways
+from jobs.copy_rows import Change, both, change_rows, pace_of, refused
 from jobs.copy_source import Source
 from jobs.copy_target import Target
 from jobs.steptype import StepFailed
+
+# Fewer rows lost than this are everyday, whatever share of a small table they are.
+WORTH_A_WARNING = 10
 
 
 class Copy:
@@ -22,6 +27,7 @@ class Copy:
         self.mode: str = config["mode"]
         self.batch_size: int = config["batch_size"] or 10_000
         self.done = 0
+        self.began = time.perf_counter()
         self.columns: list[Column] = []
         self.wanted: list[Column] = []
         self.coercions: list[Change | None] = []
@@ -142,26 +148,90 @@ class Copy:
         return Staging(self.target.session, self.target.name, [column.name for column in columns], keys)
 
     def _publish(self, staging: Staging, stash: str) -> None:
+        self._check_arrived(stash)
+        self._guard_shrink()
         self.ctx.log.info("publishing %s rows into %s", f"{self.done:,}", self.target.name)
         self.target.publish(self.mode, staging, stash)
         staging.drop(stash)
+
+    def _check_arrived(self, stash: str) -> None:
+        """Every row that was read stands in the staging table; a server may take fewer and say nothing."""
+        arrived = int(self.target.session.scalar(f"SELECT count(*) FROM {stash}"))
+        if arrived != self.done:
+            raise StepFailed(f"{self.done:,} rows were read and {arrived:,} arrived; nothing was published.")
+
+    def _guard_shrink(self) -> None:
+        """StepFailed when the source has lost suspiciously much; a warning for what comes near it."""
+        limit = self.config["shrink_guard_percent"]
+        if limit is None or self.mode != "overwrite":
+            return
+        before = self.target.rows()
+        lost = before - self.done
+        percent = 100 * lost / before if before else 0
+        words = f"{self.target.name} has {before:,} rows and the source {self.done:,}, {percent:.1f} % fewer"
+        if percent > limit:
+            raise StepFailed(
+                f"{words}; at most {limit:g} % may go at once (shrink_guard_percent), so nothing was changed. "
+                "If this is right, raise the limit for one run."
+            )
+        if lost >= WORTH_A_WARNING and percent > limit / 2:
+            self.ctx.guard_warning(f"{words}; above {limit:g} % the copy would have refused")
 
     def _finish(self, columns: Sequence[Column]) -> int:
         session, names = self.target.session, [column.name for column in columns]
         session.call(lambda: session.dialect.after_load(session.raw, self.target.name, names))
         rows = self.target.rows()
+        if self.mode == "overwrite" and rows != self.done:
+            raise StepFailed(
+                f"{self.target.name} should have {self.done:,} rows now and has {rows:,}, so nothing was changed. Look "
+                "for a trigger or rule that drops or adds rows."
+            )
         session.commit()
         return rows
 
     # --- the rows ---------------------------------------------------------------------------------------------------
 
     def _fill(self, into: str, columns: Sequence[Column]) -> None:
-        """Read every row of the source, change it as its column asks, and load it."""
-        names = [column.name for column in columns]
+        """Bring every row of the source into a table, by the fastest way that keeps every value."""
         changes = self._changes(columns)
-        if self.target.dialect.pipes and self.source.dialect is self.target.dialect and not any(changes):
-            self._pipe(into, columns)
-            return
+        for way in ways(self._facts(columns, changes)):
+            self.ctx.log.info("rows go by the route %r: %s", way.route, way.words)
+            try:
+                if way.route == "rows":
+                    self._by_rows(into, columns, changes)
+                else:
+                    self._by_route(self.target.dialect.routes[way.route], into, columns)
+                return
+            except Refused as error:
+                self.ctx.log.warning("the route %r can't be taken, the next one is tried: %s", way.route, error)
+                self.done = 0
+
+    def _facts(self, columns: Sequence[Column], changes: Sequence[Change | None]) -> Facts:
+        source, target = self.source.dialect, self.target.dialect
+        pairs = list(zip(self.wanted, columns, strict=True))
+        return Facts(
+            source=source.name,
+            target=target.name,
+            identical=source is target and all(wanted.type == column.type for wanted, column in pairs),
+            coerced=any(self.coercions),
+            adapted=any(changes),
+            same_server=self._same_server(),
+            carried=frozenset(
+                name for name, route in target.routes.items() if all(route.carries(*pair) for pair in pairs)
+            ),
+        )
+
+    def _same_server(self) -> bool:
+        """Whether the target's session may read the source's rows itself, seeing what the source's would and no more."""
+        reading, writing = self.source.session, self.target.session
+        if reading.dialect is not writing.dialect or reading.settings.get("read_only"):
+            return False
+        named = self.source.whole_table is not None
+        return writing.call(lambda: writing.dialect.shares(reading.raw, writing.raw, named))
+
+    def _by_rows(self, into: str, columns: Sequence[Column], changes: Sequence[Change | None]) -> None:
+        """Read every row, change it as its column asks, and load it."""
+        names = [column.name for column in columns]
         with closing(self.source.batches(self.columns, self.batch_size)) as batches:
             for batch in batches:
                 rows = change_rows(batch, changes, columns, self.done)
@@ -184,9 +254,8 @@ class Copy:
         if moved:
             self.ctx.log.warning("written as UTC, the target keeps no time zone: %s", ", ".join(moved))
 
-    def _pipe(self, into: str, columns: Sequence[Column]) -> None:
-        reading, writing = self.source.session, self.target.session
-        sql, names = self.source.select(self.columns), [column.name for column in columns]
+    def _by_route(self, route: Route, into: str, columns: Sequence[Column]) -> None:
+        """Have the databases move the rows between them."""
         pending = 0
 
         def arrived(rows: int) -> None:
@@ -196,8 +265,20 @@ class Copy:
                 self._arrived(pending)
                 pending = 0
 
+        source = self.source
+        move = Move(
+            source.session,
+            self.target.session,
+            source.select,
+            source.whole_table,
+            self.columns,
+            columns,
+            into,
+            self.batch_size,
+            arrived,
+        )
         try:
-            writing.call(lambda: writing.dialect.pipe(reading.raw, sql, writing.raw, into, names, arrived))
+            route.move(move)
         except BadRow as error:
             raise refused(error, 0, [], columns) from error
         if pending:
@@ -206,4 +287,5 @@ class Copy:
     def _arrived(self, rows: int) -> None:
         self.done += rows
         of = "" if self.total is None else f" of {self.total:,}"
-        self.ctx.log.info("copied %s%s rows", f"{self.done:,}", of)
+        pace = pace_of(self.done, self.total, time.perf_counter() - self.began)
+        self.ctx.log.info("copied %s%s rows%s", f"{self.done:,}", of, pace)

@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 
 from jobs.context import Context
 from jobs.copy_source import Source
@@ -81,6 +82,12 @@ class SqlCopyForm(ConfigForm):
     key_columns = ListField(required=False, help_text="For upsert. Empty: the target's primary key")
     where = CodeField(required=False, help_text="Condition on the source's rows, without WHERE")
     batch_size = forms.IntegerField(min_value=1, max_value=1_000_000, initial=10_000, required=False)
+    shrink_guard_percent = forms.FloatField(
+        required=False,
+        validators=[MinValueValidator(0), MaxValueValidator(100)],
+        label="Shrink guard (percent)",
+        help_text="overwrite: refuse to publish when the source has so many percent fewer rows than the target. Empty: no guard",
+    )
     type_coercion = forms.ChoiceField(choices=[("none", "none"), ("jde", "jde")], initial="none", required=False)
     decimal_mode = forms.ChoiceField(
         choices=[("preserve", "preserve"), ("truncate", "truncate")], initial="preserve", required=False
@@ -103,6 +110,8 @@ class SqlCopyForm(ConfigForm):
         cleaned = super().clean() or self.cleaned_data
         if bool(cleaned.get("source__table")) == bool(cleaned.get("source__query")):
             self.add_error("source__table", "Name a source table or write a source query, one of the two.")
+        if cleaned.get("shrink_guard_percent") not in (None, "") and cleaned.get("mode") in ("append", "upsert"):
+            self.add_error("shrink_guard_percent", 'Only mode = "overwrite" makes a table smaller; leave this out.')
         if cleaned.get("type_coercion") == "none":
             for name in JDE_ONLY:
                 if cleaned.get(name):
@@ -121,7 +130,7 @@ class SqlCopy(StepType):
         """Output: `source_rows` read, `target_rows` in the table afterwards, `elapsed_ms`, `rows_per_second`."""
         started = time.perf_counter()
         reader, writer = ctx.get_connector(config["source__connector"]), ctx.get_connector(config["target__connector"])
-        with reader.session(must_exist=True) as reading, writer.session() as writing:
+        with reader.session(must_exist=True) as reading, writer.session(bulk=True) as writing:
             source = Source(reader, reading, config)
             target = Target(writer, writing, config["target__schema"] or None, config["target__table"])
             target.refuse_self_copy(source)

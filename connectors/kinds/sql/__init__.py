@@ -14,6 +14,7 @@ from connectors.kinds.sql._dialect import BadRow
 from connectors.kinds.sql._dialects import dialect_of, dialects
 from connectors.kinds.sql._form import SqlForm, from_url
 from connectors.kinds.sql._json import json_row, json_value
+from connectors.kinds.sql._route import Move, Refused, Route
 from connectors.kinds.sql._session import Session
 from connectors.kinds.sql._staging import Staging, UpsertCounts, stash_of
 from connectors.kinds.sql._text import bare, first_word, single_statement
@@ -23,6 +24,9 @@ __all__ = [
     "BadRow",
     "Column",
     "Misfit",
+    "Move",
+    "Refused",
+    "Route",
     "Session",
     "SqlClient",
     "SqlForm",

@@ -28,9 +28,12 @@ class SqlClient:
         """The connector's schema, None when it has none."""
         return self._settings.get("schema") or None
 
-    def session(self, *, must_exist: bool = False) -> Session:
-        """A connection of its own; the caller closes it. `must_exist` refuses to create a SQLite file by opening it."""
-        return Session(self.dialect, {**self._settings, "must_exist": must_exist}, self._application)
+    def session(self, *, must_exist: bool = False, bulk: bool = False) -> Session:
+        """A connection of its own; the caller closes it. `must_exist` refuses to create a SQLite file by opening it.
+
+        `bulk` makes it one that can be fed a whole load, where the database has such a thing.
+        """
+        return Session(self.dialect, {**self._settings, "must_exist": must_exist, "bulk": bulk}, self._application)
 
     def _shared(self) -> Session:
         if self._session is None or self._session.raw is None:

@@ -6,13 +6,12 @@ from typing import Any, ClassVar, TypeVar
 from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._fit import Change, fit
+from connectors.kinds.sql._route import Route
 
 T = TypeVar("T")
 Settings = Mapping[str, Any]
 Row = Sequence[Any]
 Batches = Generator[list[Row], None, None]
-# Called with the number of rows that have arrived since the last call.
-OnRows = Callable[[int], None]
 
 
 class BadRow(ConnectorError):
@@ -41,8 +40,8 @@ class Dialect:
     transactional_ddl: ClassVar[bool] = True
     # Whether a load may go straight into an empty target; otherwise rows wait in a staging table until all have been read.
     loads_directly: ClassVar[bool] = True
-    # Whether rows can go from server to server of this product without being looked at.
-    pipes: ClassVar[bool] = False
+    # The ways into this database that are faster than `load`; jobs/copy_routes.py says when one is taken.
+    routes: ClassVar[Mapping[str, Route]] = {}
     # Whether two spellings of a name that differ only in case are one table.
     folds_case: ClassVar[bool] = False
     # Whether the driver itself runs blocks of several statements.
@@ -79,6 +78,14 @@ class Dialect:
     def identity(self, raw: Any) -> tuple[Any, ...]:
         """What tells this database from every other one, the same through whatever connector it was reached."""
         raise NotImplementedError
+
+    def shares(self, source: Any, target: Any, named: bool) -> bool:
+        """Whether the session `target` would itself see the very rows that `source` sees, and read them without holding up others.
+
+        `named` says that only tables with their schema are asked for. Another server taken for this one would be a wrong
+        copy: only what proves to be one server is one.
+        """
+        return False
 
     def resolve(self, raw: Any, name: TableName) -> TableName:
         """The name with the schema in which the table is, or would be made."""
@@ -180,10 +187,6 @@ class Dialect:
     def adapter(self, source: Column, target: Column) -> Change | None:
         """What turns a value of a source column into one that this database's `load` takes exactly; None for nothing."""
         return fit(source, target)
-
-    def pipe(self, source: Any, sql: str, raw: Any, into: str, columns: Sequence[str], on_rows: OnRows) -> None:
-        """Move the rows of a query between two servers of this product unread, where `pipes` says that it can."""
-        raise NotImplementedError
 
     def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Insert a batch into the table with the quoted name `into`. Raises BadRow when the database refuses a row."""

@@ -1,6 +1,10 @@
-"""Whether a value fits a column exactly. A conversion that would lose something raises Misfit; nothing is rounded or cut."""
+"""Whether a value fits a column exactly. A conversion that would lose something raises Misfit; nothing is rounded or cut.
+
+Most values are what their column promises: each change looks for that first.
+"""
 
 import math
+import re
 import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +16,7 @@ from connectors.kinds.sql._column import Column, Misfit
 Change = Callable[[Any], Any]
 # Wide enough that taking zeros off never rounds: PostgreSQL's numeric has at most 131,072 digits before the point, 16,383 after.
 _WIDE = Context(prec=150_000)
+FRACTION = re.compile(r"\.(\d*)")
 
 
 def fit(source: Column, target: Column) -> Change | None:
@@ -59,6 +64,8 @@ def _fraction(column: Column) -> int:
 
 def to_int(value: Any) -> Any:
     """A whole number; texts are left for the database to read."""
+    if type(value) is int:
+        return value
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float | Decimal):
@@ -84,6 +91,10 @@ def _to_decimal(source: Column, target: Column) -> Change:
     scale = target.scale
 
     def change(value: Any) -> Any:
+        if type(value) is float and scale is not None:
+            before, point, after = repr(value).partition(".")
+            if point and len(after) <= scale and "e" not in after:
+                return Decimal(f"{before}.{after}")
         number = as_decimal(not_binary(value))
         if number is None or not number.is_finite():
             return value  # the database says what it thinks of it
@@ -104,6 +115,8 @@ def _to_float(source: Column, target: Column) -> Change:
     narrow = target.size == 32
 
     def change(value: Any) -> Any:
+        if type(value) is float and not narrow:
+            return value
         number = as_decimal(not_binary(value))
         if number is None:
             return value
@@ -130,6 +143,8 @@ def _single(value: float) -> float | None:
 
 def to_bool(value: Any) -> Any:
     """True or false; of numbers only 1 and 0 are."""
+    if type(value) is int and value in (0, 1):
+        return value == 1
     if isinstance(value, int | float | Decimal):
         if value not in (0, 1):
             raise Misfit("it is neither true nor false")
@@ -139,6 +154,8 @@ def to_bool(value: Any) -> Any:
 
 def to_date(value: Any) -> Any:
     """A date; a time of day that isn't midnight doesn't fit."""
+    if type(value) is str and len(value) <= 10:
+        return value
     text = not_binary(value)
     if isinstance(text, str) and len(text) > 10 and text[10:11] in (" ", "T"):
         if text[11:].rstrip("Z").split("+")[0].strip("0:.") != "":
@@ -149,6 +166,7 @@ def to_date(value: Any) -> Any:
 
 def _to_times(source: Column, target: Column) -> Change:
     digits, zoned = _fraction(target), target.kind == "instant"
+    moved = source.kind == "instant" and not zoned
 
     def change(value: Any) -> Any:
         text = not_binary(value)
@@ -156,20 +174,15 @@ def _to_times(source: Column, target: Column) -> Change:
             return text
         if len(_second_digits(text)) > digits:
             raise Misfit(f"it has more than {digits} digits of a second")
-        return utc_text(text) if source.kind == "instant" and not zoned else text
+        return utc_text(text) if moved else text
 
     return change
 
 
 def _second_digits(text: str) -> str:
     """The digits of the fraction of a second that count, without zeros at the end."""
-    _, _, fraction = text.partition(".")
-    kept = ""
-    for sign in fraction:
-        if not sign.isdigit():
-            break
-        kept += sign
-    return kept.rstrip("0")
+    match = FRACTION.search(text)
+    return match[1].rstrip("0") if match else ""
 
 
 def utc_text(text: str) -> str:
@@ -187,6 +200,8 @@ def _to_text(source: Column, target: Column) -> Change:
     size = target.size
 
     def change(value: Any) -> Any:
+        if type(value) is str and (size is None or len(value) <= size):
+            return value
         text = as_text(not_binary(value))
         if size is not None and len(text) > size:
             raise Misfit(f"it has {len(text)} characters, {size} fit")

@@ -34,10 +34,11 @@ class Chunks:
         self._cursor.close()
 
 
-def converted(row: Sequence[str | None], change: list[tuple[int, Callable[[str], Any]]]) -> Row:
-    """The row with some of its texts turned into values."""
-    values: list[Any] = list(row)
+def converted(rows: Sequence[Row], change: list[tuple[int, Callable[[str], Any]]]) -> list[Row]:
+    """The rows with the texts of some columns turned into values, column by column."""
+    if not change:
+        return list(rows)
+    columns: list[Any] = list(zip(*rows, strict=True))
     for index, convert in change:
-        if values[index] is not None:
-            values[index] = convert(values[index])
-    return values
+        columns[index] = [None if text is None else convert(text) for text in columns[index]]
+    return list(zip(*columns, strict=True))

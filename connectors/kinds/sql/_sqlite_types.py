@@ -52,6 +52,19 @@ def column_of(name: str, declared: str, nullable: bool, generated: bool) -> Colu
     return Column(name, declared, kind, size, scale, nullable, generated, "sqlite")
 
 
+def kept_as_it_is(source: Column, target: Column) -> bool:
+    """Whether SQLite keeps every value of a column of a server, which holds what it promises, without being helped."""
+    affinity = affinity_of(target.type)
+    if source.dialect not in ("postgresql", "mysql") or source.type.startswith("bit"):
+        return False
+    if source.kind in ("text", "json", "uuid") or (source.kind == "other" and source.dialect == "postgresql"):
+        return affinity in ("TEXT", "BLOB") and target.kind in ("text", "json", "uuid", "other")
+    if source.kind in ("int", "bool"):
+        return affinity in ("INTEGER", "NUMERIC") and target.kind == source.kind
+    # None of these can be taken for a number.
+    return source.kind in ("date", "time", "datetime", "bytes") and target.kind == source.kind
+
+
 def number_kept(value: Any, affinity: str) -> Any:
     """A number as SQLite keeps it without loss."""
     if isinstance(value, bool):

@@ -16,6 +16,7 @@ New tables compare text byte by byte, so that keys that differ only in case or a
 """
 
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -27,8 +28,10 @@ from pymysql.converters import conversions
 from connectors.kinds.sql._column import Column, Misfit, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, text_options, whole_seconds, yes_no
 from connectors.kinds.sql._fit import Change, fit, utc_text
+from connectors.kinds.sql._mysql_infile import Loading, copy_infile, loads_exactly
 from connectors.kinds.sql._mysql_rows import Unbuffered, statements, zoned
 from connectors.kinds.sql._mysql_types import column_of, column_of_result, type_for
+from connectors.kinds.sql._route import Route, copy_inside
 from connectors.kinds.sql._staging import stash_of
 from connectors.kinds.sql._text import bare
 
@@ -48,6 +51,10 @@ class MySQL(Dialect):
     quotes = ("`", "`")
     transactional_ddl = False
     begin_sql = "START TRANSACTION"
+    routes: ClassVar[dict[str, Route]] = {
+        "inside": Route(copy_inside),
+        "infile": Route(copy_infile, loads_exactly),
+    }
     # Not here on purpose: local_infile, read_default_file, init_command, unix_socket.
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "connect_timeout": whole_seconds,
@@ -73,7 +80,11 @@ class MySQL(Dialect):
 
     def _plain(self, settings: Settings, application: str, timeout: int) -> Any:
         options: dict[str, Any] = {"connect_timeout": timeout, **(settings.get("options") or {})}
-        return pymysql.connect(
+        # LOCAL INFILE lets a server ask for any file of this machine: only the class that opens none takes it.
+        bulk = bool(settings.get("bulk"))
+        kind = Loading if bulk else pymysql.Connection
+        return kind(
+            local_infile=bulk,
             host=settings.get("host") or "localhost",
             port=settings.get("port") or self.default_port,
             database=settings.get("schema") or settings.get("database") or None,
@@ -106,6 +117,23 @@ class MySQL(Dialect):
         """Host, port and data folder of the server."""
         return (self.name, *self._rows(raw, "SELECT @@hostname, @@port, @@datadir")[0])
 
+    def shares(self, source: Any, target: Any, named: bool) -> bool:
+        """One user and, for what has no schema, one database; and a lock taken by one session is seen by the other.
+
+        Names and folders can't tell two servers in containers apart.
+        """
+        lock = f"nomaflow_{secrets.token_hex(16)}"
+        try:
+            if not self._rows(source, "SELECT GET_LOCK(%s, 0)", [lock])[0][0]:
+                return False
+            holder = self._rows(target, "SELECT IS_USED_LOCK(%s)", [lock])[0][0]
+        finally:
+            self._rows(source, "SELECT RELEASE_LOCK(%s)", [lock])
+        who = "SELECT CURRENT_USER(), DATABASE()"
+        one, other = (self._rows(raw, who)[0] for raw in (source, target))
+        proven = holder == source.thread_id() and self._logs_rows(target)
+        return proven and one[: 1 if named else 2] == other[: 1 if named else 2]
+
     def default_schema(self, raw: Any) -> str | None:
         """The connection's database."""
         found = self._rows(raw, "SELECT DATABASE()")[0][0]
@@ -114,7 +142,9 @@ class MySQL(Dialect):
     def kill(self, raw: Any, settings: Settings) -> None:
         """KILL QUERY from a second connection: a server in the middle of a statement doesn't notice that its client is gone."""
         try:
-            other = self._plain({**settings, "options": _without_timeouts(settings)}, "nomaflow cancel", 1)
+            other = self._plain(
+                {**settings, "bulk": False, "options": _without_timeouts(settings)}, "nomaflow cancel", 1
+            )
             try:
                 other.cursor().execute(f"KILL QUERY {int(raw.thread_id())}")
             finally:
@@ -140,6 +170,12 @@ class MySQL(Dialect):
             f"SET SESSION time_zone = '+00:00', sql_mode = '{mode}', sql_notes = 1, net_write_timeout = 3600, "
             "net_read_timeout = 3600",
         )
+        if self._logs_rows(raw):
+            self._rows(raw, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    def _logs_rows(self, raw: Any) -> bool:
+        """Whether a statement may read what others are changing: otherwise INSERT ... SELECT locks every row that it reads."""
+        return bool(self._rows(raw, "SELECT @@log_bin = 0 OR @@binlog_format <> 'STATEMENT'")[0][0])
 
     def _rows(self, raw: Any, sql: str, bound: Any = None) -> Any:
         with raw.cursor() as cursor:

@@ -15,7 +15,6 @@ Rows are read and written with COPY in text format: every type of the server sur
 for (infinity, intervals, years BC).
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, ClassVar
@@ -24,21 +23,21 @@ import psycopg
 
 from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._dialect import (
-    BadRow,
     Batches,
     Dialect,
-    OnRows,
     Row,
     Settings,
     one_of,
     text_options,
     whole_seconds,
 )
+from connectors.kinds.sql._mysql_lines import copy_lines, has_line
+from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, same_binary
 from connectors.kinds.sql._postgresql_rows import Chunks, converted
 from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of, type_for
+from connectors.kinds.sql._route import Route, copy_inside
 from connectors.kinds.sql._text import bare, only_reads
 
-CHUNK = 256 * 1024
 # In seconds: a dead network is noticed within a minute.
 KEEPALIVES = {
     "connect_timeout": 10,
@@ -47,9 +46,6 @@ KEEPALIVES = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-WHERE_IN_COPY = re.compile(
-    r"^COPY .*?, line (\d+)(?:, column (.+?))?(?:: (?:\"(.*)\"|null input))?$", re.MULTILINE | re.DOTALL
-)
 
 
 class PostgreSQL(Dialect):
@@ -60,7 +56,12 @@ class PostgreSQL(Dialect):
     aliases = ("postgres",)
     default_port = 5432
     overriding = "OVERRIDING SYSTEM VALUE"
-    pipes = True
+    routes: ClassVar[dict[str, Route]] = {
+        "inside": Route(copy_inside),
+        "binary": Route(copy_binary, same_binary),
+        "text": Route(copy_text),
+        "lines": Route(copy_lines, has_line),
+    }
     # Not here on purpose: service, passfile, options, hostaddr and whatever else leads a connection somewhere else.
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {
         "sslmode": one_of("allow", "prefer", "require", "verify-ca", "verify-full"),
@@ -113,6 +114,15 @@ class PostgreSQL(Dialect):
         """Start time of the server (to the microsecond) and the database's oid: readable without any right."""
         sql = "SELECT pg_postmaster_start_time()::text, oid::bigint FROM pg_database WHERE datname = current_database()"
         return (self.name, *raw.execute(sql).fetchone())
+
+    def shares(self, source: Any, target: Any, named: bool) -> bool:
+        """One database, one user (row security and views look at who asks), and one search path for what has no schema."""
+
+        def seen(raw: Any) -> tuple[Any, ...]:
+            who = raw.execute("SELECT session_user, current_user, current_setting('search_path')").fetchone()
+            return (*self.identity(raw), *who[: 2 if named else 3])
+
+        return seen(source) == seen(target)
 
     def resolve(self, raw: Any, name: TableName) -> TableName:
         """Through the search path."""
@@ -208,31 +218,7 @@ class PostgreSQL(Dialect):
         with raw.cursor() as cursor, cursor.copy(f"COPY ({bare(sql)}) TO STDOUT") as copy:
             rows = copy.rows()
             while batch := list(islice(rows, batch_size)):
-                yield [converted(row, change) for row in batch]
-
-    def pipe(self, source: Any, sql: str, raw: Any, into: str, columns: Sequence[str], on_rows: OnRows) -> None:
-        """From one server to another without looking at a value; BadRow as with `load`, counted from the first row."""
-        buffer, size, rows = [], 0, 0
-        try:
-            with (
-                source.cursor() as reader,
-                raw.cursor() as writer,
-                reader.copy(f"COPY ({bare(sql)}) TO STDOUT") as arriving,
-                writer.copy(f"COPY {into} ({self.names(columns)}) FROM STDIN") as leaving,
-            ):
-                # One message is one row.
-                for data in arriving:
-                    buffer.append(bytes(data))
-                    size += len(data)
-                    rows += 1
-                    if size >= CHUNK:
-                        leaving.write(b"".join(buffer))
-                        on_rows(rows)
-                        buffer, size, rows = [], 0, 0
-                leaving.write(b"".join(buffer))
-                on_rows(rows)
-        except psycopg.Error as error:
-            raise _bad_row(error) from error
+                yield converted(batch, change)
 
     def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """COPY in text format."""
@@ -241,7 +227,7 @@ class PostgreSQL(Dialect):
                 for row in rows:
                     copy.write_row(row)
         except psycopg.Error as error:
-            raise _bad_row(error) from error
+            raise bad_row(error) from error
 
     def stash_table(self, name: TableName, stash: str) -> TableName:
         """In the session's own schema."""
@@ -268,13 +254,3 @@ class PostgreSQL(Dialect):
                     f"{sequence} AS s WHERE m >= s.last_value AND has_sequence_privilege(%s, 'UPDATE')",
                     [sequence, sequence],
                 )
-
-
-def _bad_row(error: psycopg.Error) -> Exception:
-    """BadRow when the server says which line of the COPY it refused, otherwise the error itself."""
-    match = WHERE_IN_COPY.search(error.diag.context or "")
-    if match is None:
-        return error
-    message = error.diag.message_primary or str(error)
-    detail = f" ({error.diag.message_detail})" if error.diag.message_detail else ""
-    return BadRow(message + detail, int(match[1]) - 1, match[2] or error.diag.column_name, match[3])

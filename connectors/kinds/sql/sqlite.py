@@ -27,10 +27,14 @@ from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, whole_seconds
 from connectors.kinds.sql._fit import Change, fit
-from connectors.kinds.sql._sqlite_types import affinity_of, column_of, number_kept, text_kept
+from connectors.kinds.sql._route import Route
+from connectors.kinds.sql._sqlite_attach import copy_attached, same_declared
+from connectors.kinds.sql._sqlite_types import affinity_of, column_of, kept_as_it_is, number_kept, text_kept
 from connectors.kinds.sql._text import bare
 
 T = TypeVar("T")
+# An offset that is written as hours alone, which other readers of SQLite's files don't know.
+HOURS = re.compile(r"([+-]\d\d)\Z")
 
 
 class SQLite(Dialect):
@@ -45,6 +49,7 @@ class SQLite(Dialect):
     folds_case = True
     begin_sql = "BEGIN IMMEDIATE"
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {"timeout": whole_seconds}
+    routes: ClassVar[dict[str, Route]] = {"attach": Route(copy_attached, same_declared)}
 
     def connect(self, settings: Settings, application: str) -> Any:
         """Open the file; a relative path is meant from the current folder. `must_exist` in the settings refuses to make it."""
@@ -189,13 +194,13 @@ class SQLite(Dialect):
                 value = check(value)
             if isinstance(value, str):
                 if source.kind == "instant":
-                    value = re.sub(r"([+-]\d\d)\Z", r"\1:00", value)
+                    value = HOURS.sub(r"\1:00", value)
                 return value if affinity in ("TEXT", "BLOB") else text_kept(value, affinity, by_value)
             return value if isinstance(value, bytes) else number_kept(value, affinity)
 
         if source.dialect == self.name and source.type == target.type:
             return None
-        return change
+        return None if kept_as_it_is(source, target) else change
 
     def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """One prepared INSERT for all rows."""

@@ -74,7 +74,7 @@ class _Progress(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == "copied %s%s rows" and record.args:
+        if record.msg == "copied %s%s rows%s" and record.args:
             self._tell(int(str(record.args[0]).replace(",", "")))  # type: ignore[index]
 
 
@@ -99,3 +99,8 @@ def copy(
         return SqlCopy().run(ctx, checked)
     finally:
         ctx.log.removeHandler(heard)
+
+
+def routes(caplog: Any) -> list[str]:
+    """The routes that were begun, by the log."""
+    return [record.args[0] for record in caplog.records if record.msg.startswith("rows go by")]

@@ -5,7 +5,9 @@ from decimal import Decimal
 import pytest
 
 from connectors.definition import ConnectorError
+from jobs.steps.sql_copy import SqlCopyForm
 from jobs.steptype import StepFailed
+from nomaflow_site.lib.config import ConfigError
 from tests.jobs.steps.copying import PAIRS, Place, copy, place
 
 ROWS = [(1, "one", "1.50"), (2, "", None), (3, None, "-0.05")]
@@ -135,4 +137,46 @@ def test_progress_is_told_for_every_batch_with_the_total(pair, caplog):
     source, target = filled(pair[0]), pair[1]
     with caplog.at_level("INFO", "nomaflow.step"):
         copy(source, target, "goods", "items", batch_size=2)
-    assert "copied 3 of 3 rows" in caplog.messages
+    assert any(message.startswith("copied 3 of 3 rows (100 %), ") for message in caplog.messages)
+
+
+def _shrunk(pair, left, **config):
+    source, target = pair
+    source.run("CREATE TABLE goods (id integer PRIMARY KEY)")
+    source.insert("goods", [(n,) for n in range(left)])
+    target.run("CREATE TABLE items (id integer PRIMARY KEY)")
+    target.insert("items", [(n,) for n in range(100)])
+    return copy(source, target, "goods", "items", **config), target
+
+
+def test_a_source_that_lost_more_than_the_guard_allows_changes_nothing(pair):
+    with pytest.raises(StepFailed, match=r"items has 100 rows and the source 70, 30.0 % fewer; at most 20 % may go"):
+        _shrunk(pair, 70, shrink_guard_percent=20)
+    assert pair[1].rows("SELECT count(*) FROM items") == [(100,)]
+
+
+@pytest.mark.parametrize("config", [{}, {"shrink_guard_percent": 30}, {"shrink_guard_percent": 100}])
+def test_what_the_guard_allows_is_published(pair, config):
+    assert _shrunk(pair, 70, **config)[0].output["target_rows"] == 70
+
+
+def test_an_empty_source_empties_a_table_only_where_no_guard_says_no(pair):
+    with pytest.raises(StepFailed, match=r"100.0 % fewer"):
+        _shrunk(pair, 0, shrink_guard_percent=99)
+
+
+def test_a_guard_is_for_overwriting_alone():
+    fields = {"source": {"connector": "a", "table": "t"}, "target": {"connector": "b", "table": "t"}}
+    with pytest.raises(ConfigError, match="makes a table smaller"):
+        SqlCopyForm.check({**fields, "mode": "append", "shrink_guard_percent": 10}, tokens=False)
+
+
+def test_a_trigger_that_drops_rows_is_noticed(request, tmp_path):
+    source, target = (place(request, "sqlite", tmp_path, side) for side in "st")
+    source.run("CREATE TABLE goods (id integer PRIMARY KEY)")
+    source.insert("goods", [(1,), (2,)])
+    target.run("CREATE TABLE items (id integer PRIMARY KEY)")
+    target.run("CREATE TRIGGER picky BEFORE INSERT ON items WHEN new.id = 2 BEGIN SELECT raise(IGNORE); END")
+    with pytest.raises(StepFailed, match=r"items should have 2 rows now and has 1, so nothing was changed"):
+        copy(source, target, "goods", "items")
+    assert target.rows("SELECT * FROM items") == []

@@ -12,7 +12,7 @@ from connectors.kinds.sql import SqlKind
 from jobs.steps.sql_copy import SqlCopyForm
 from jobs.steptype import StepFailed
 from nomaflow_site.lib.config import ConfigError
-from tests.jobs.steps.copying import DATABASES, PAIRS, Place, copy, place
+from tests.jobs.steps.copying import DATABASES, PAIRS, Place, copy, place, routes
 from tests.servers import wait_for
 
 
@@ -63,6 +63,36 @@ def test_a_cancel_in_the_middle_leaves_the_target_as_it_was(request, tmp_path, c
     with pytest.raises(Cancelled):
         copy(source, target, None, "u", query=numbers, batch_size=500, on_progress=seen.append)
     assert (target.rows("SELECT v FROM u"), target.tables()) == ([(9,)], {"u"})
+
+
+def test_a_cancel_between_two_sqlite_files_leaves_the_target_as_it_was(request, tmp_path, cancel_when, caplog):
+    source, target = (place(request, "sqlite", tmp_path, side) for side in "st")
+    source.run(
+        "CREATE TABLE t AS WITH n(v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 100000) SELECT v FROM n"
+    )
+    target.run("CREATE TABLE u (v)")
+    target.insert("u", [(9,)])
+    seen = []
+    cancel_when(lambda: seen)
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(Cancelled):
+        copy(source, target, "t", "u", batch_size=5, on_progress=seen.append)
+    assert (target.rows("SELECT v FROM u"), target.tables()) == ([(9,)], {"u"})
+    assert "route 'attach'" in caplog.text
+    target.run("INSERT INTO u VALUES (10)")
+    source.run("DROP TABLE t")
+
+
+def test_a_cancel_while_mariadb_writes_lines_stops_both_servers(request, tmp_path, cancel_when, caplog):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    target.run("CREATE TABLE u (v numeric(20))")
+    target.insert("u", [(9,)])
+    seen = []
+    cancel_when(lambda: seen)
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(Cancelled):
+        copy(source, target, None, "u", query="SELECT seq AS v FROM seq_1_to_900000000", on_progress=seen.append)
+    assert (routes(caplog), target.rows("SELECT v FROM u"), target.tables()) == (["lines"], [(9,)], {"u"})
+    reading = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'SELECT CONCAT(%900000000%'"
+    wait_for(lambda: source.rows(reading) == [(0,)], 2, "the statement to end")
 
 
 def test_a_cancelled_statement_is_gone_on_postgresql(postgresql, cancel_when):
@@ -120,6 +150,77 @@ def test_a_copy_beside_itself_in_one_database_works(base):
     base.insert("u", [(7,)])
     copy(base, base, "t", "u", batch_size=1)
     assert sorted(base.rows("SELECT v FROM u")) == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_one_server_copies_by_itself(request, tmp_path, caplog, kind):
+    base = place(request, kind, tmp_path)
+    base.run("CREATE TABLE t (id integer PRIMARY KEY, v varchar(9), f real)")
+    base.insert("t", [(1, "a", 0.1), (2, None, 1e30)])
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(2):
+            assert copy(base, base, "t", "u").output["source_rows"] == 2
+    assert (routes(caplog), base.tables()) == (["inside", "inside"], {"t", "u"})
+    assert base.rows("SELECT count(*) FROM t JOIN u ON t.id = u.id AND t.f = u.f AND (t.v = u.v OR t.id = 2)") == [(2,)]
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_row_that_one_server_refuses_is_still_named(request, tmp_path, caplog, kind):
+    base = place(request, kind, tmp_path)
+    base.run("CREATE TABLE t (id integer, v integer)")
+    base.insert("t", [(1, 1), (2, None)])
+    base.run("CREATE TABLE u (id integer, v integer NOT NULL)")
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises((StepFailed, ConnectorError), match=r"Row 2|'v'"):
+        copy(base, base, "t", "u")
+    assert (routes(caplog)[0], len(routes(caplog)), base.rows("SELECT * FROM u")) == ("inside", 2, [])
+
+
+def test_another_user_does_not_read_for_the_source(request, tmp_path, caplog):
+    base = place(request, "postgresql", tmp_path)
+    base.run("CREATE TABLE t AS SELECT current_user::text AS owner UNION ALL SELECT 'other'")
+    base.run("ALTER TABLE t ENABLE ROW LEVEL SECURITY")
+    base.run("CREATE POLICY own ON t USING (owner = current_user)")
+    base.run("DROP ROLE IF EXISTS other")
+    base.run("CREATE ROLE other LOGIN")
+    base.run("GRANT SELECT ON t TO other")
+    try:
+        guest = Place("postgresql", base.url.replace("nomaflow@", "other@"), base.connection)
+        with caplog.at_level("INFO", "nomaflow.step"):
+            copy(guest, base, "t", "u")
+        assert (routes(caplog), base.rows("SELECT * FROM u")) == (["binary"], [("other",)])
+    finally:
+        base.run("DROP OWNED BY other")
+        base.run("DROP ROLE other")
+
+
+def test_a_query_is_read_in_the_database_of_its_connector(request, tmp_path):
+    source, target = (place(request, "mariadb", tmp_path, side) for side in "st")
+    for base, value in ((source, 1), (target, 2)):
+        base.run("CREATE TABLE t (v bigint(20))")
+        base.insert("t", [(value,)])
+    target.run("CREATE TABLE u (v bigint)")
+    copy(source, target, None, "u", query="SELECT v FROM t")
+    copy(source, target, "t", "w", where="v IN (SELECT v FROM t)")
+    assert (target.rows("SELECT v FROM u"), target.rows("SELECT v FROM w")) == ([(1,)], [(1,)])
+
+
+@pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
+def test_a_server_that_copies_by_itself_is_stopped(request, tmp_path, cancel_when, kind):
+    base = place(request, kind, tmp_path)
+    watcher = place(request, kind, tmp_path)
+    base.run(f"CREATE TABLE u (v {'text' if kind == 'postgresql' else 'longtext'})")
+    base.insert("u", [("old",)])
+    sleep = "pg_sleep(3600)::text" if kind == "postgresql" else "concat(sleep(3600), v)"
+    active = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'INSERT INTO%_nomaflow_stash%'"
+    if kind == "postgresql":
+        active = (
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO%_nomaflow_stash%' AND state = 'active'"
+        )
+    cancel_when(lambda: watcher.rows(active) == [(1,)])
+    with pytest.raises(Cancelled):
+        copy(base, base, None, "u", query=f"SELECT {sleep} AS v FROM u")
+    wait_for(lambda: watcher.rows(active) == [(0,)], 2, "the statement to end")
+    assert base.rows("SELECT v FROM u") == [("old",)]
 
 
 def test_an_empty_source_empties_the_target(base):

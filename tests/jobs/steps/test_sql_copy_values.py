@@ -6,8 +6,10 @@ from itertools import product
 import pytest
 
 from connectors.definition import ConnectorError
+from connectors.kinds.sql import SqlKind
+from jobs.copy_routes import WAYS
 from jobs.steptype import StepFailed
-from tests.jobs.steps.copying import DATABASES, PAIRS, copy, place
+from tests.jobs.steps.copying import DATABASES, PAIRS, copy, place, routes
 
 TEXTS = [
     "",
@@ -106,6 +108,251 @@ def test_what_only_postgresql_knows_survives_between_two_of_them(request, tmp_pa
     )
     copy(source, target, "t", "u", batch_size=1)
     assert target.rows("SELECT u::text FROM u") == source.rows("SELECT t::text FROM t")
+
+
+ZOO = """SELECT (2^15-1)::smallint AS i2, (-2^31)::int AS i4, (-9223372036854775808) AS i8, 'NaN'::numeric AS nan,
+    12345678901234567890123456789012345678::numeric(38) AS wide, 0.0000000001::numeric(38,10) AS narrow, '-0'::real AS f4,
+    '-Infinity'::double precision AS f8, 5e-324::double precision AS tiny, false AS b, 'infinity'::date AS d,
+    '0044-03-15 BC'::date AS bc, '24:00'::time AS h, '10:00:00.123456-11:30'::timetz AS hz, '-infinity'::timestamp(3) AS ts,
+    '294276-12-31 23:59:59.999999+00'::timestamptz AS tz, 'x'::char(5) AS c, ''::varchar(9) AS v,
+    E'\\f\\x0b\\b\\t\\n\\\\N\\r🙂'::text AS tx,
+    '\\x00ff5c0a'::bytea AS by, '00000000-0000-0000-0000-000000000001'::uuid AS uu, ' {"a": 1.10, "a": 2}'::json AS j,
+    'null'::jsonb AS jb, '10.0.0.1/8'::inet AS net, '10.0.0.0/8'::cidr AS cidr, '08:00:2b:01:02:03'::macaddr AS mac,
+    B'101' AS bit, B'10101'::varbit AS vb, '[2:3]={1,NULL}'::int[] AS a, ARRAY['NULL', NULL, '{,"}'] AS ta,
+    '{{1.50},{NaN}}'::numeric(10,2)[] AS na, NULL::text AS nothing"""
+
+
+@pytest.mark.parametrize(("more", "route"), [("", "binary"), (", interval '1 year 2 mons 3 days' AS x", "text")])
+@pytest.mark.parametrize("made", [False, True], ids=["new", "overwritten"])
+def test_every_built_in_type_of_postgresql_arrives_by_the_fast_routes(request, tmp_path, caplog, more, route, made):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    source.run(f"CREATE TABLE t AS {ZOO}{more}, 1 AS id UNION ALL {ZOO}{more}, 2 ORDER BY id")
+    if made:
+        target.run(f"CREATE TABLE u AS {ZOO}{more}, 9 AS id")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        assert copy(source, target, "t", "u").output["source_rows"] == 2
+    assert target.rows("SELECT u::text FROM u ORDER BY id") == source.rows("SELECT t::text FROM t ORDER BY id")
+    assert f"rows go by the route '{route}'" in caplog.text
+
+
+def test_a_type_of_one_database_alone_goes_as_text(request, tmp_path, caplog):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    for base in (source, target):
+        base.run("CREATE TYPE mood AS ENUM ('sad', 'ok')")
+        base.run("CREATE DOMAIN small AS integer CHECK (value < 10)")
+    source.run("CREATE TABLE t AS SELECT 'ok'::mood AS m, 3::small AS s, '{sad,ok}'::mood[] AS ms")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u")
+    assert target.rows("SELECT u::text FROM u") == [('(ok,3,"{sad,ok}")',)]
+    assert "route 'text'" in caplog.text
+
+
+def test_a_row_refused_in_binary_format_is_named(request, tmp_path):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    source.run("CREATE TABLE t AS SELECT 1 AS id UNION ALL SELECT 2 UNION ALL SELECT NULL")
+    target.run("CREATE TABLE u (id integer NOT NULL)")
+    with pytest.raises(StepFailed, match=r"^Row 3, column 'id': null value in column"):
+        copy(source, target, "t", "u")
+    assert target.rows("SELECT id FROM u") == []
+
+
+@pytest.mark.parametrize("rows", [0, 1, 20_000])
+def test_rows_in_binary_format_are_counted(request, tmp_path, rows):
+    source, target = place(request, "postgresql", tmp_path, "s"), place(request, "postgresql", tmp_path, "t")
+    source.run(f"CREATE TABLE t AS SELECT n AS id, repeat('x', 50) AS v FROM generate_series(1, {rows}) AS n")
+    told = []
+    result = copy(source, target, "t", "u", batch_size=5_000, on_progress=told.append)
+    assert (result.output["source_rows"], result.output["target_rows"]) == (rows, rows)
+    assert (told[-1:], len(told)) == (([rows], 3) if rows > 1 else ([rows], 1) if rows else ([], 0))
+
+
+LITE = [
+    (1, 2**63 - 1, 0.1, "12", b"\0\xff", "01", None),
+    (-5, None, -0.0, "", b"", 1.5, "x"),
+    (2**62, "a", 1e308, "\0🙂", None, b"1", 7),
+]
+
+
+@pytest.mark.parametrize("made", [False, True], ids=["new", "overwritten"])
+@pytest.mark.parametrize("key", ["INTEGER PRIMARY KEY", "BIGINT"])
+def test_sqlite_hands_over_what_it_holds_whatever_was_declared(request, tmp_path, caplog, made, key):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    table = f"(rowid {key}, i INTEGER, r REAL, t TEXT, b BLOB, n NUMERIC(10,2), w BLOB)"
+    source.run(f"CREATE TABLE t {table}")
+    source.insert("t", LITE)
+    if made:
+        target.run(f"CREATE TABLE u {table}")
+        target.insert("u", LITE[:1])
+    told = []
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u", batch_size=2, on_progress=told.append)
+    exact = "SELECT rowid, " + ", ".join(f"typeof({c}), quote({c})" for c in "irtbnw") + " FROM {} ORDER BY 1"
+    assert target.rows(exact.format("u")) == source.rows(exact.format("t"))
+    assert (told, "route 'attach'" in caplog.text, target.tables()) == ([2, 3], True, {"u"})
+
+
+@pytest.mark.parametrize(
+    "table", ["(id integer PRIMARY KEY) WITHOUT ROWID", "(rowid integer, oid integer, _rowid_ integer)"]
+)
+def test_a_sqlite_table_without_row_numbers_goes_row_by_row(request, tmp_path, caplog, table):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    source.run(f"CREATE TABLE t {table}")
+    source.run("INSERT INTO t VALUES (1)" if "id integer P" in table else "INSERT INTO t VALUES (1, 2, 3)")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u")
+    assert target.rows("SELECT * FROM u") == source.rows("SELECT * FROM t")
+    assert "the route 'attach' can't be taken, the next one is tried: main.t has no row numbers" in caplog.text
+
+
+def test_a_where_in_sqlite_means_the_source_s_tables(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    for base, kept in ((source, 1), (target, 2)):
+        base.run("CREATE TABLE picks (id integer)")
+        base.insert("picks", [(kept,)])
+    source.run("CREATE TABLE t (id integer)")
+    source.insert("t", [(1,), (2,)])
+    copy(source, target, "t", "u", where="id IN (SELECT id FROM picks)")
+    assert target.rows("SELECT id FROM u") == [(1,)]
+
+
+def test_a_row_that_sqlite_refuses_is_named_also_when_it_was_met_inside_sqlite(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    source.run("CREATE TABLE t (id integer, v text)")
+    source.insert("t", [(1, "a"), (2, "b"), (3, "b")])
+    with pytest.raises((StepFailed, ConnectorError), match=r"^Row 3.*UNIQUE|^Row 3.*constraint"):
+        copy(source, target, "t", "u", mode="upsert", key_columns=["v"])
+    assert target.tables() == set()
+
+
+LOADED = """SELECT 1 AS id, (-32768)::smallint AS i2, 2147483647 AS i4, (-2^63)::bigint AS i8, 0.0000000001::numeric(38,10) AS nu,
+    'NaN' AS nan, 16777216::real AS f4, 5e-324::double precision AS f8, true AS b, '0001-01-01'::date AS d, '24:00'::time AS h,
+    '9999-12-31 23:59:59.999999'::timestamp AS ts, '2024-02-29 23:30:00.000001+02'::timestamptz AS tz, 'NULL'::text AS nul,
+    E'a\\fb\x0bc\\bd\\te\\nf\\\\fg\\\\Nh\\ri\\\\\\x1aj🙂'::text AS tx, ''::varchar(9) AS v, '\\x00ff5c0a09'::bytea AS by,
+    '00000000-0000-0000-0000-000000000001'::uuid AS uu, ' {"a": 1.10, "a": "\\\\n"}'::json AS j, '{1,NULL}'::int[] AS a"""
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "append", "upsert"])
+def test_what_load_data_reads_is_what_the_rows_route_writes(request, tmp_path, caplog, monkeypatch, mode):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run(f"CREATE TABLE t AS {LOADED}")
+    source.run("INSERT INTO t (id, nul, nan, tx, v, by) VALUES (2, E'\\\\', E'\\\\N', E'\\f', ' ', '')")
+    source.run("ALTER TABLE t ADD PRIMARY KEY (id)")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(1 if mode == "append" else 2):
+            copy(source, target, "t", "u", mode=mode)
+    assert set(routes(caplog)) == {"infile"}
+    monkeypatch.setattr("jobs.copy_work.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    assert target.rows("SELECT * FROM u ORDER BY id") == target.rows("SELECT * FROM w ORDER BY id")
+    assert target.rows("SELECT tx, nul, v, `by` FROM u ORDER BY id") == [
+        ("a\fb\vc\bd\te\nf\\fg\\Nh\ri\\\x1aj🙂", "NULL", "", b"\0\xff\\\n\t"), ("\f", "\\", " ", b""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "column", "shown"), [
+    ("'NaN'::numeric(10,2)", "decimal(10,2)", "NaN"),
+    ("'Infinity'::double precision", "double", "inf"),
+    ("'NaN'::double precision", "double", "nan"),
+    ("3.4028235e38::real", "float", "3.4028235e\\+38"),
+    ("'infinity'::date", "date", "'infinity'"),
+    ("'0044-03-15 BC'::date", "date", "'0044-03-15 BC'"),
+    ("'10000-01-01'::date", "date", "'10000-01-01'"),
+    ("'-infinity'::timestamp", "datetime(6)", "'-infinity'"),
+    ("'10000-01-01'::timestamp", "datetime(6)", "'10000-01-01 00:00:00'"),
+    ("'0044-03-15 BC'::timestamptz", "datetime(6)", ".*BC'"),
+    ("'2040-01-01'::timestamptz", "timestamp(6)", "'2040-01-01 00:00:00.*'"),
+    ("32768", "smallint", "32768"),
+    ("NULL::int", "integer NOT NULL", None),
+], ids=lambda value: str(value).split("'")[-1])  # fmt: skip
+def test_what_mariadb_has_no_value_for_is_refused_and_named_as_by_the_rows_route(
+    request, tmp_path, caplog, value, column, shown
+):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run(f"CREATE TABLE t AS SELECT {value.replace('NULL::int', '3')} AS v UNION ALL SELECT {value}")
+    source.run(f"DELETE FROM t WHERE ctid = '(0,1)' AND {shown is not None}")
+    target.run(f"CREATE TABLE u (v {column})")
+    named = rf"^Row \d, column 'v', value {shown}: " if shown else r"'v'.*null|null.*'v'"
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match=named):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.rows("SELECT * FROM u")) == (["infile", "rows"], [])
+
+
+def test_a_server_without_local_infile_gets_rows(request, tmp_path, caplog):
+    source, target = place(request, "postgresql", tmp_path), place(request, "mariadb", tmp_path)
+    source.run("CREATE TABLE t AS SELECT 1 AS v")
+    target.run("SET GLOBAL local_infile = 0")
+    try:
+        with caplog.at_level("INFO", "nomaflow.step"):
+            copy(source, target, "t", "u")
+    finally:
+        target.run("SET GLOBAL local_infile = 1")
+    assert (routes(caplog), target.rows("SELECT v FROM u")) == (["infile", "rows"], [(1,)])
+    assert "the server doesn't take LOAD DATA LOCAL (its local_infile is off)" in caplog.text
+
+
+RENDERED = """CREATE TABLE t (id integer PRIMARY KEY, i1 tinyint(1), u8 bigint unsigned, nu decimal(65,30), f4 float, f8 double,
+    d date, h time(6), ts datetime(6), tz timestamp(6) NULL, v varchar(9), l longtext CHARACTER SET latin1,
+    tx longtext CHARACTER SET utf8mb4,
+    e enum('a\\tb', 'c'), s set('x', 'y'), by_ longblob, b3 binary(3), j json)"""
+
+
+def test_what_mariadb_writes_is_what_the_rows_route_reads(request, tmp_path, caplog, monkeypatch):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run(RENDERED)
+    wide, text = (
+        Decimal("12345678901234567890123456789012345.000000000000000000000000000001"),
+        "".join(map(chr, range(1, 256))),
+    )
+    source.insert("t", [
+        (1, 5, 2**64 - 1, wide, 16777216, 5e-324, "0001-01-01", "23:59:59.999999", "9999-12-31 23:59:59.999999",
+         "2024-02-29 23:30:00.000001", "", "é\t\\", text, "a\tb", "x,y", bytes(range(256)), b"\\\n", '{"a": "\\n\\u0000"}'),
+        (2, *[None] * 17),
+        (3, 0, 0, -wide, 0.1, -1e308, "2024-02-29", "00:00:00", "1000-01-01", "2038-01-19 03:14:07", "\\N", "\\.", "🙂\r\n\\N\f\v",
+         "c", "", b"", b"", "null"),
+    ])  # fmt: skip
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(2):
+            copy(source, target, "t", "u")
+    assert routes(caplog) == ["lines", "lines"]
+    monkeypatch.setattr("jobs.copy_work.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    assert target.rows("SELECT u::text FROM u ORDER BY id") == target.rows("SELECT w::text FROM w ORDER BY id")
+    assert target.rows("SELECT tx, by_ FROM u WHERE id = 1") == [(text, bytes(range(256)))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("datetime", "0000-00-00 00:00:00"), ("time", "25:00:00"), ("text", "a\0b")]
+)
+def test_what_postgresql_has_no_value_for_is_refused_and_named(request, tmp_path, caplog, kind, value):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("SET sql_mode = ''")
+    source.run(f"CREATE TABLE t (id integer, v {kind})")
+    source.insert("t", [(1, None), (2, value)])
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match="^Row 2"):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.tables()) == (["lines"], set())
+
+
+def test_a_row_too_long_for_a_line_of_mariadb_arrives_all_the_same(request, tmp_path, caplog):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE t (id integer, v longblob, w longtext)")
+    source.run("INSERT INTO t VALUES (1, REPEAT('x', 9000000), 'w'), (2, 'a', 'b')")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.rows("SELECT length(v), w FROM u ORDER BY id")) == (
+        ["lines", "rows"],
+        [(9000000, "w"), (1, "b")],
+    )
+
+
+def test_no_file_is_read_for_a_server_that_asks_for_one(request, tmp_path):
+    target = place(request, "mariadb", tmp_path)
+    (tmp_path / "secret").write_text("secret")
+    target.run("CREATE TABLE u (v text)")
+    client = SqlKind().open(target.definition, "test")
+    with client.session(bulk=True) as session, pytest.raises(ConnectorError, match="asked for a file"):
+        session.execute(f"LOAD DATA LOCAL INFILE '{tmp_path}/secret' INTO TABLE u")
+    assert target.rows("SELECT * FROM u") == []
 
 
 @pytest.mark.parametrize(("sql", "reason"), [

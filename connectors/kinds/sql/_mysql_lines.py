@@ -1,0 +1,84 @@
+"""From MariaDB and MySQL into PostgreSQL: the source's server renders the lines that COPY reads."""
+
+import re
+from contextlib import closing
+from typing import Any
+
+import psycopg
+
+from connectors.definition import ConnectorError
+from connectors.kinds.sql._column import Column
+from connectors.kinds.sql._mysql_rows import Unbuffered
+from connectors.kinds.sql._postgresql_copy import bad_row
+from connectors.kinds.sql._route import Move, undone_or_done
+
+READ = 2000
+PLAIN = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "time", "datetime", "uuid")
+TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
+BLOBS = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
+# In hexadecimal, because a session may read backslashes either way: what is escaped, and by what.
+ESCAPES = (("5C", "5C5C"), ("09", "5C74"), ("0A", "5C6E"), ("0D", "5C72"))
+
+
+class _NoLine(ConnectorError):
+    """The server has no line for a row."""
+
+
+def line(column: Column, quoted: str) -> str | None:
+    """The expression in MariaDB's SQL that gives a value as COPY reads it; None where that isn't sure to be exact."""
+    match = re.match(r"[a-z]+", column.type.lower())
+    base = match[0] if match else ""
+    if base in PLAIN:
+        written = quoted
+    elif base == "float":
+        written = f"CAST({quoted} AS DOUBLE)"
+    elif base == "timestamp":
+        written = f"CONCAT({quoted}, '+00:00')"
+    elif base in BLOBS:
+        written = f"CONCAT(X'5C5C78', HEX({quoted}))"
+    elif base in TEXTS:
+        written = f"CAST(CONVERT({quoted} USING utf8mb4) AS BINARY)"
+        for found, instead in ESCAPES:
+            written = f"REPLACE({written}, X'{found}', X'{instead}')"
+    else:
+        return None
+    # Not IFNULL around the value: a server answers NULL, too, when a text grows beyond max_allowed_packet.
+    return f"IF({quoted} IS NULL, X'5C4E', {written})"
+
+
+def has_line(source: Column, target: Column) -> bool:
+    """Whether `line` knows how."""
+    return source.dialect == "mysql" and line(source, "x") is not None
+
+
+def copy_lines(move: Move) -> None:
+    """Lines as they come into COPY ... FROM STDIN."""
+    quote = move.source.dialect.quote
+    lines = [line(column, quote(column.name)) or quote(column.name) for column in move.reads]
+    sql = move.select(["CONCAT(" + ", X'09', ".join(lines) + ", X'0A')"])
+    copy = f"COPY {move.into} ({move.names()}) FROM STDIN"
+
+    def work() -> None:
+        try:
+            with (
+                closing(move.source.raw.cursor(Unbuffered)) as reader,
+                move.target.raw.cursor() as writer,
+                writer.copy(copy) as leaving,
+            ):
+                move.source.call(lambda: reader.execute(sql))
+                while batch := move.source.call(lambda: reader.fetchmany(READ)):
+                    leaving.write(_joined(move, reader, batch))
+                    move.on_rows(len(batch))
+        except psycopg.Error as error:
+            raise bad_row(error) from error
+
+    undone_or_done(move, work, _NoLine)
+
+
+def _joined(move: Move, reader: Any, batch: Any) -> bytes:
+    if any(text is None for (text,) in batch):
+        # The connection is of use to another route only when nothing is left to be read from it.
+        while move.source.call(lambda: reader.fetchmany(READ)):
+            pass
+        raise _NoLine("a row makes a line longer than the source's max_allowed_packet")
+    return b"".join(text for (text,) in batch)
