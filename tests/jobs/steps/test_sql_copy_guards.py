@@ -155,13 +155,13 @@ def test_a_copy_beside_itself_in_one_database_works(base):
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
 def test_one_server_copies_by_itself(request, tmp_path, caplog, kind):
     base = place(request, kind, tmp_path)
-    base.run("CREATE TABLE t (id integer PRIMARY KEY, v varchar(9), f real)")
-    base.insert("t", [(1, "a", 0.1), (2, None, 1e30)])
+    base.run("CREATE TABLE t (id integer PRIMARY KEY, v varchar(9), f real, m timestamp(6) NULL)")
+    base.insert("t", [(1, "a", 0.1, "2024-03-31 02:30:00.123456"), (2, None, 1e30, None)])
     with caplog.at_level("INFO", "nomaflow.step"):
         for _ in range(2):
             assert copy(base, base, "t", "u").output["source_rows"] == 2
     assert (routes(caplog), base.tables()) == (["inside", "inside"], {"t", "u"})
-    assert base.rows("SELECT count(*) FROM t JOIN u ON t.id = u.id AND t.f = u.f AND (t.v = u.v OR t.id = 2)") == [(2,)]
+    assert base.rows("SELECT * FROM u ORDER BY id") == base.rows("SELECT * FROM t ORDER BY id")
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb"])
