@@ -175,6 +175,18 @@ def test_a_row_that_one_server_refuses_is_still_named(request, tmp_path, caplog,
     assert (routes(caplog)[0], len(routes(caplog)), base.rows("SELECT * FROM u")) == ("inside", 2, [])
 
 
+def test_a_server_that_copies_by_itself_does_not_wait_for_who_changes_the_source(request, tmp_path, caplog):
+    base = place(request, "mariadb", tmp_path)
+    base.run("CREATE TABLE t (v integer PRIMARY KEY)")
+    base.insert("t", [(1,), (2,)])
+    base.run("BEGIN")
+    base.run("UPDATE t SET v = 3 WHERE v = 2")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(base, base, "t", "u")
+    base.run("ROLLBACK")
+    assert (routes(caplog), base.rows("SELECT v FROM u ORDER BY v")) == (["inside"], [(1,), (2,)])
+
+
 def test_another_user_does_not_read_for_the_source(request, tmp_path, caplog):
     base = place(request, "postgresql", tmp_path)
     base.run("CREATE TABLE t AS SELECT current_user::text AS owner UNION ALL SELECT 'other'")
