@@ -58,7 +58,7 @@ WAYS = (
     Way("postgresql", "postgresql", YES,      NO,     NO,     YES,  "inside", "the database copies by itself and tells at the end"),
     Way("postgresql", "postgresql", YES,      NO,     NO,     ANY,  "binary", "COPY in binary format, the types are the same"),
     Way("postgresql", "postgresql", ANY,      NO,     NO,     ANY,  "text",   "COPY in text format, from server to server"),
-    Way("mysql",      "mysql",      YES,      NO,     NO,     YES,  "inside", "the server copies by itself and tells at the end"),
+    Way("mysql",      "mysql",      YES,      NO,     ANY,    YES,  "inside", "the server copies by itself and tells at the end"),
     Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
     Way("postgresql", "mysql",      ANY,      NO,     ANY,    ANY,  "infile", "LOAD DATA reads what PostgreSQL's COPY writes"),
     Way("mysql",      "postgresql", ANY,      NO,     NO,     ANY,  "lines",  "COPY reads what the source's server writes"),

@@ -23,6 +23,7 @@ def chosen(source: str, target: str, **facts: object) -> list[str]:
         ("postgresql", "postgresql", {"identical": True, "same_server": True}, ["inside", "binary", "text", "rows"]),
         ("postgresql", "postgresql", {"same_server": True}, ["text", "rows"]),
         ("mysql", "mysql", {"identical": True, "same_server": True}, ["inside", "rows"]),
+        ("mysql", "mysql", {"identical": True, "same_server": True, "adapted": True}, ["inside", "rows"]),
         ("mysql", "mysql", {"identical": True}, ["rows"]),
         ("sqlite", "sqlite", {"identical": True}, ["attach", "rows"]),
         ("sqlite", "sqlite", {"adapted": True}, ["rows"]),
