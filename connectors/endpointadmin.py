@@ -65,10 +65,12 @@ class EndpointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_endpoint(self, obj: Any, form: Any) -> Endpoint:
         """Save what was typed through the model's one door."""
+        # Abstract: connectors and channels are saved through different doors; both of their admins say which.
         raise NotImplementedError(f"{type(self).__name__} does not say how one is saved")
 
     def try_endpoint(self, name: str) -> Outcome:
         """Use the stored one for real."""
+        # Abstract: a connector is connected to, a channel sends a message; both of their admins say it.
         raise NotImplementedError(f"{type(self).__name__} does not say how one is tried")
 
     # Pages

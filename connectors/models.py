@@ -46,6 +46,7 @@ class Endpoint(models.Model):
     @staticmethod
     def kinds() -> Mapping[str, Kind]:
         """The kinds that there are, by name."""
+        # Abstract: never stored itself; Connector and Channel each look into a folder of their own.
         raise NotImplementedError("an endpoint says which kinds it may be of")
 
     @classmethod

@@ -46,6 +46,7 @@ class Transport(Kind):
     def default_recipients(self, settings: Mapping[str, Any]) -> list[str]:
         """Whom the channel tells when nobody is named. `settings` are those of the form; at least one, which may be "" where
         the channel leads to one place only."""
+        # Abstract: nothing fits every kind; the contract test asks each one.
         raise NotImplementedError(f"{type(self).__name__} does not say whom it tells")
 
     def where(self, settings: Mapping[str, Any]) -> str:
@@ -85,6 +86,7 @@ class Transport(Kind):
         """Send one message and give the server's answer in one line. Raises Unsent, or ConnectorError when the channel's own
         settings can't be used.
         """
+        # Abstract: this is what a kind is; the contract test sends through each one.
         raise NotImplementedError(f"{type(self).__name__} does not say how it sends")
 
     def test(self, definition: Definition) -> str:

@@ -24,6 +24,7 @@ class TryCommand(BaseCommand):
 
     def attempt(self, name: str, options: dict[str, Any]) -> Outcome:
         """Use the stored one for real."""
+        # Abstract: testconnector connects, testchannel sends a message; both commands say it.
         raise NotImplementedError(f"{type(self).__name__} does not say how one is tried")
 
     def handle(self, *args: Any, **options: Any) -> None:
