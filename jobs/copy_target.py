@@ -1,14 +1,13 @@
-"""Where a copy writes: the target table, its creation, and the three ways of publishing rows into it.
+"""Where a copy writes: the target table, its creation, and the statements that bring gathered rows into it.
 
-Rows that replace or meet others are gathered in a temporary table, which goes with its connection however the copy ends, and
-are published by a few statements in one transaction: readers see the old rows until it commits. Nothing is renamed, so views,
-grants, indexes, foreign keys, defaults and identity stay as they are.
+Gathered rows wait in a temporary table, which goes with its connection however the copy ends, and are published by a few
+statements in one transaction: readers see the old rows until it commits.
 """
 
 from collections.abc import Sequence
 
 from connectors.definition import ConnectorError
-from connectors.kinds.sql import Column, Session, SqlClient, Staging, TableName, stash_of
+from connectors.kinds.sql import Column, Session, SqlClient, Staging, Swap, TableName, stash_of
 from jobs.copy_source import Source, pick
 from jobs.steptype import StepFailed
 
@@ -26,6 +25,7 @@ class Target:
         # The columns of the table as it is, or as it's going to be made.
         self.planned = self.known
         self.created = False
+        self.swap = self.dialect.swap(session, self.name) if self.dialect.swap else None
 
     def _read_columns(self, name: TableName) -> list[Column]:
         return self.session.call(lambda: self.dialect.columns(self.session.raw, name))
@@ -100,9 +100,20 @@ class Target:
         self.planned = self._read_columns(stash)
         return self.dialect.table(stash)
 
+    def plan(self, made: TableName, wanted: Sequence[Column]) -> list[Column]:
+        """The columns of `wanted` in a table that was made for the target's place."""
+        self.planned = self._read_columns(made)
+        return self.matching(wanted)
+
+    def needs_swap(self) -> Swap:
+        """The exchange of the target for another table, where the database can do it."""
+        if self.swap is None:
+            raise AssertionError(f"{self.dialect.label} can't put one table in the place of another")
+        return self.swap
+
     def drop_created(self) -> None:
         """After a failure: drop the table that this copy has made, where the rollback doesn't."""
-        if self.created and not self.dialect.transactional_ddl:
+        if self.created and not self.dialect.transactional_ddl and self.session.raw is not None:
             self.session.call(lambda: self.dialect.execute(self.session.raw, f"DROP TABLE {self.quoted}"))
 
     def lock(self) -> None:

@@ -17,6 +17,7 @@ from connectors.kinds.sql._json import json_row, json_value
 from connectors.kinds.sql._route import Move, Refused, Route
 from connectors.kinds.sql._session import Session
 from connectors.kinds.sql._staging import Staging, UpsertCounts, stash_of
+from connectors.kinds.sql._swap import Swap
 from connectors.kinds.sql._text import bare, first_word, single_statement
 from nomaflow_site.lib.config import ConfigError
 
@@ -32,6 +33,7 @@ __all__ = [
     "SqlForm",
     "SqlKind",
     "Staging",
+    "Swap",
     "TableName",
     "UpsertCounts",
     "bare",

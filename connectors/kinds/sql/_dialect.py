@@ -7,6 +7,7 @@ from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._fit import Change, fit
 from connectors.kinds.sql._route import Route
+from connectors.kinds.sql._swap import Swap
 
 T = TypeVar("T")
 Settings = Mapping[str, Any]
@@ -42,6 +43,8 @@ class Dialect:
     loads_directly: ClassVar[bool] = True
     # The ways into this database that are faster than `load`; jobs/copy_routes.py says when one is taken.
     routes: ClassVar[Mapping[str, Route]] = {}
+    # How a table that was loaded beside another takes its place; None where rows are moved instead.
+    swap: ClassVar[type[Swap] | None] = None
     # Whether two spellings of a name that differ only in case are one table.
     folds_case: ClassVar[bool] = False
     # Whether the driver itself runs blocks of several statements.
@@ -188,8 +191,11 @@ class Dialect:
         """What turns a value of a source column into one that this database's `load` takes exactly; None for nothing."""
         return fit(source, target)
 
-    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert a batch into the table with the quoted name `into`. Raises BadRow when the database refuses a row."""
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
+        """Insert a batch into the table with the quoted name `into`. Raises BadRow when the database refuses a row.
+
+        `fresh` says that the table was made in this transaction.
+        """
         raise NotImplementedError
 
     def stash_table(self, name: TableName, stash: str) -> TableName:

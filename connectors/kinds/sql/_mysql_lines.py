@@ -9,7 +9,7 @@ import psycopg
 from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column
 from connectors.kinds.sql._mysql_rows import Unbuffered
-from connectors.kinds.sql._postgresql_copy import bad_row
+from connectors.kinds.sql._postgresql_copy import bad_row, into_table
 from connectors.kinds.sql._route import Move, undone_or_done
 
 READ = 2000
@@ -56,9 +56,12 @@ def copy_lines(move: Move) -> None:
     quote = move.source.dialect.quote
     lines = [line(column, quote(column.name)) or quote(column.name) for column in move.reads]
     sql = move.select(["CONCAT(" + ", X'09', ".join(lines) + ", X'0A')"])
-    copy = f"COPY {move.into} ({move.names()}) FROM STDIN"
 
     def work() -> None:
+        if move.fresh:
+            # Fresh is what was made or emptied since the savepoint.
+            move.target.raw.execute(f"TRUNCATE {move.into}")
+        copy = into_table(move.into, move.names(), move.fresh)
         try:
             with (
                 closing(move.source.raw.cursor(Unbuffered)) as reader,

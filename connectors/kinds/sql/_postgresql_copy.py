@@ -31,12 +31,21 @@ def same_binary(source: Column, target: Column) -> bool:
 
 def copy_binary(move: Move) -> None:
     """In binary format."""
-    _copy(move, " (FORMAT binary)")
+    _copy(move, "binary")
 
 
 def copy_text(move: Move) -> None:
     """In text format."""
-    _copy(move, "")
+    _copy(move, "text")
+
+
+def into_table(into: str, names: str, fresh: bool, form: str = "text") -> str:
+    """The COPY into a table with quoted names.
+
+    Rows of a `fresh` table are frozen at once. That saves a later VACUUM the work, and shows them also to a transaction that
+    looks at the table with a snapshot from before it was there: to it the table would be empty otherwise.
+    """
+    return f"COPY {into} ({names}) FROM STDIN (FORMAT {form}{', FREEZE' if fresh else ''})"
 
 
 def _copy(move: Move, form: str) -> None:
@@ -47,11 +56,11 @@ def _copy(move: Move, form: str) -> None:
             with (
                 source.cursor() as reader,
                 raw.cursor() as writer,
-                reader.copy(f"COPY ({bare(move.plain())}) TO STDOUT{form}") as arriving,
-                writer.copy(f"COPY {move.into} ({move.names()}) FROM STDIN{form}") as leaving,
+                reader.copy(f"COPY ({bare(move.plain())}) TO STDOUT (FORMAT {form})") as arriving,
+                writer.copy(into_table(move.into, move.names(), move.fresh, form)) as leaving,
             ):
                 # The binary trailer is a message of its own; the header comes with the first one.
-                for data, rows in chunks(arriving, -1 if form else 0):
+                for data, rows in chunks(arriving, -1 if form == "binary" else 0):
                     leaving.write(data)
                     move.on_rows(rows)
         except psycopg.Error as error:

@@ -32,6 +32,8 @@ class Move:
     reads: Sequence[Column]
     writes: Sequence[Column]
     into: str
+    # The table was made in this transaction, and nobody else can see it.
+    fresh: bool
     batch_size: int
     # Called with the number of rows that have arrived since the last call.
     on_rows: Callable[[int], None]
@@ -81,5 +83,6 @@ def undone_or_done(move: Move, work: Callable[[], None], error: type[ConnectorEr
         session.call(work)
     except error as reason:
         say("ROLLBACK TO SAVEPOINT nomaflow_route")
+        say("RELEASE SAVEPOINT nomaflow_route")
         raise Refused(str(reason)) from reason
     say("RELEASE SAVEPOINT nomaflow_route")

@@ -136,9 +136,9 @@ class Session:
         staging = Staging(self, TableName(schema, table), list(key_columns), list(key_columns))
         return staging.filled(keys, lambda stash: staging.prune(stash, deactivate_column))
 
-    def load(self, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert a batch; BadRow when the database refuses a row."""
-        self.call(lambda: self.dialect.load(self.raw, into, columns, rows))
+    def load(self, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
+        """Insert a batch; BadRow when the database refuses a row. `fresh`: the table was made in this transaction."""
+        self.call(lambda: self.dialect.load(self.raw, into, columns, rows, fresh))
 
     # --- life -------------------------------------------------------------------------------------------------------
 

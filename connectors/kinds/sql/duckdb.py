@@ -172,7 +172,7 @@ class DuckDB(Dialect):
         while batch := cursor.fetchmany(batch_size):
             yield batch
 
-    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
         """A prepared INSERT per row."""
         marks = ", ".join("?" * len(columns))
         try:

@@ -167,7 +167,7 @@ class SQLServer(Dialect):
         while batch := cursor.fetchmany(batch_size):
             yield [tuple(row) for row in batch]
 
-    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
         """Array binds."""
         marks = ", ".join("?" * len(columns))
         try:

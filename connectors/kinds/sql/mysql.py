@@ -30,6 +30,7 @@ from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Setting
 from connectors.kinds.sql._fit import Change, fit, utc_text
 from connectors.kinds.sql._mysql_infile import Loading, copy_infile, loads_exactly
 from connectors.kinds.sql._mysql_rows import Unbuffered, statements, zoned
+from connectors.kinds.sql._mysql_swap import MySQLSwap
 from connectors.kinds.sql._mysql_types import column_of, column_of_result, type_for
 from connectors.kinds.sql._route import Route, copy_inside
 from connectors.kinds.sql._staging import stash_of
@@ -51,6 +52,7 @@ class MySQL(Dialect):
     quotes = ("`", "`")
     transactional_ddl = False
     begin_sql = "START TRANSACTION"
+    swap = MySQLSwap
     routes: ClassVar[dict[str, Route]] = {
         "inside": Route(copy_inside),
         "infile": Route(copy_infile, loads_exactly),
@@ -273,7 +275,7 @@ class MySQL(Dialect):
 
         return change
 
-    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
         """INSERTs of many rows each; any warning about a value is a refusal."""
         head = f"INSERT INTO {into} ({self.names(columns)}) VALUES "
         literal, start = raw.escape, 0

@@ -207,7 +207,7 @@ class Oracle(Dialect):
             "nls_timestamp_tz_format = 'YYYY-MM-DD HH24:MI:SS.FF9TZH:TZM' nls_numeric_characters = '.,'",
         )
 
-    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
         """Array binds."""
         marks = ", ".join(f":{i + 1}" for i in range(len(columns)))
         try:

@@ -32,8 +32,9 @@ from connectors.kinds.sql._dialect import (
     whole_seconds,
 )
 from connectors.kinds.sql._mysql_lines import copy_lines, has_line
-from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, same_binary
+from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, into_table, same_binary
 from connectors.kinds.sql._postgresql_rows import Chunks, converted
+from connectors.kinds.sql._postgresql_swap import PostgreSQLSwap
 from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of, type_for
 from connectors.kinds.sql._route import Route, copy_inside
 from connectors.kinds.sql._text import bare, only_reads
@@ -56,6 +57,7 @@ class PostgreSQL(Dialect):
     aliases = ("postgres",)
     default_port = 5432
     overriding = "OVERRIDING SYSTEM VALUE"
+    swap = PostgreSQLSwap
     routes: ClassVar[dict[str, Route]] = {
         "inside": Route(copy_inside),
         "binary": Route(copy_binary, same_binary),
@@ -220,10 +222,10 @@ class PostgreSQL(Dialect):
             while batch := list(islice(rows, batch_size)):
                 yield converted(batch, change)
 
-    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
         """COPY in text format."""
         try:
-            with raw.cursor() as cursor, cursor.copy(f"COPY {into} ({self.names(columns)}) FROM STDIN") as copy:
+            with raw.cursor() as cursor, cursor.copy(into_table(into, self.names(columns), fresh)) as copy:
                 for row in rows:
                     copy.write_row(row)
         except psycopg.Error as error:

@@ -202,7 +202,7 @@ class SQLite(Dialect):
             return None
         return None if kept_as_it_is(source, target) else change
 
-    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    def load(self, raw: Any, into: str, columns: Sequence[str], rows: Sequence[Row], fresh: bool = False) -> None:
         """One prepared INSERT for all rows."""
         marks = ", ".join("?" * len(columns))
         before, alone = raw.total_changes, not raw.in_transaction

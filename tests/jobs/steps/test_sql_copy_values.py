@@ -241,7 +241,7 @@ def test_what_load_data_reads_is_what_the_rows_route_writes(request, tmp_path, c
         for _ in range(1 if mode == "append" else 2):
             copy(source, target, "t", "u", mode=mode)
     assert set(routes(caplog)) == {"infile"}
-    monkeypatch.setattr("jobs.copy_work.ways", lambda facts: [WAYS[-1]])
+    monkeypatch.setattr("jobs.copy_fill.ways", lambda facts: [WAYS[-1]])
     copy(source, target, "t", "w")
     assert target.rows("SELECT * FROM u ORDER BY id") == target.rows("SELECT * FROM w ORDER BY id")
     assert target.rows("SELECT tx, nul, v, `by` FROM u ORDER BY id") == [
@@ -314,7 +314,7 @@ def test_what_mariadb_writes_is_what_the_rows_route_reads(request, tmp_path, cap
         for _ in range(2):
             copy(source, target, "t", "u")
     assert routes(caplog) == ["lines", "lines"]
-    monkeypatch.setattr("jobs.copy_work.ways", lambda facts: [WAYS[-1]])
+    monkeypatch.setattr("jobs.copy_fill.ways", lambda facts: [WAYS[-1]])
     copy(source, target, "t", "w")
     assert target.rows("SELECT u::text FROM u ORDER BY id") == target.rows("SELECT w::text FROM w ORDER BY id")
     assert target.rows("SELECT tx, by_ FROM u WHERE id = 1") == [(text, bytes(range(256)))]

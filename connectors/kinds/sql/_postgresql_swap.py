@@ -1,0 +1,104 @@
+"""One table of PostgreSQL in the place of another: all in one transaction, with what depends on it carried over.
+
+What is carried: owner, grants, storage options, defaults, identity and serial sequences, comments, indexes, keys, checks,
+foreign keys to others, replica identity, and the views that read the table. A table of which something else depends, or where
+something hears of every change (triggers, rules, publications), stays in its place.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+from connectors.definition import ConnectorError
+from connectors.kinds.sql._column import TableName
+from connectors.kinds.sql._postgresql_carried import EXCHANGE, FINISH, LET_GO, MAKE, OBSTACLES, REFERENCES
+from connectors.kinds.sql._route import Refused
+from connectors.kinds.sql._swap import LOCK_ATTEMPTS, LOCK_SECONDS, OLD, PAUSE_SECONDS, Swap
+
+
+class PostgreSQLSwap(Swap):
+    """Inside one transaction, readers go on until the last moment."""
+
+    def obstacles(self) -> list[str]:
+        """See the query of the same name."""
+        return self._written(OBSTACLES)
+
+    def make(self) -> list[str]:
+        """With columns, defaults, identity, checks and comments of the table."""
+        self.say(self._written(MAKE))
+        return []
+
+    def finish(self) -> None:
+        """Indexes and keys one by one; then statistics, without which the first queries after the exchange are planned blindly."""
+        with self._undone_if_refused():
+            self.say([*self._written(FINISH), f"ANALYZE {self.stash}"])
+
+    def publish(self, keep: TableName | None) -> None:
+        """As soon as no reader is in the middle of something; for a minute it's tried between others."""
+        for attempt in range(LOCK_ATTEMPTS):
+            if attempt:
+                self.say([f"SELECT pg_sleep({PAUSE_SECONDS})"])
+            try:
+                with self._undone_if_refused():
+                    self._exchange(keep)
+                return
+            except _Busy:
+                continue
+        seconds = LOCK_ATTEMPTS * (LOCK_SECONDS + PAUSE_SECONDS)
+        raise Refused(f"for {seconds} s other transactions that have read it didn't end")
+
+    def _exchange(self, keep: TableName | None) -> None:
+        old = keep.table if keep else OLD + self.stash_name.table[-12:]
+        self.say(
+            [
+                *self._written(REFERENCES),
+                f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
+                f"LOCK TABLE {self.table} IN ACCESS EXCLUSIVE MODE",
+                "SET LOCAL lock_timeout = 0",
+            ]
+        )
+        # What has come to depend on the table since the copy began is seen now, and can't come any more.
+        obstacles = self.obstacles()
+        if obstacles:
+            raise Refused("; ".join(obstacles))
+        self.say(self._written(EXCHANGE, old))
+        left = self.dialect.table(TableName(self.name.schema, old))
+        self.say(self._written(LET_GO, left) if keep else [f"DROP TABLE {left}"])
+
+    def clear(self) -> None:
+        """Only needed where the transaction goes on: its end drops what it has made."""
+        self.say([f"DROP TABLE IF EXISTS {self.stash}"])
+
+    def _written(self, sql: str, old: str = "") -> list[str]:
+        """The first column of a query's rows: texts in which every name has its schema, whatever the search path is."""
+        names = {"table": self.table, "stash": self.stash, "short": self.stash_name.table, "old": old}
+
+        def read() -> list[str]:
+            cursor = psycopg.ClientCursor(self.raw)
+            path = cursor.execute("SELECT current_setting('search_path')").fetchone()
+            cursor.execute("SELECT set_config('search_path', 'pg_catalog', true)")
+            rows = cursor.execute(sql, names).fetchall()
+            cursor.execute("SELECT set_config('search_path', %s, true)", path)
+            return [row[0] for row in rows]
+
+        return self.session.call(read)
+
+    @contextmanager
+    def _undone_if_refused(self) -> Iterator[None]:
+        """What fails in between is undone, and told in the words of the caller's table."""
+        self.say(["SAVEPOINT nomaflow_swap"])
+        try:
+            yield
+        except ConnectorError as error:
+            self.say(["ROLLBACK TO SAVEPOINT nomaflow_swap", "RELEASE SAVEPOINT nomaflow_swap"])
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                raise _Busy from error
+            text = str(error).replace(self.stash_name.table, self.name.table)
+            broken = isinstance(error.__cause__, psycopg.errors.IntegrityError)
+            raise (ConnectorError if broken else Refused)(text) from error
+        self.say(["RELEASE SAVEPOINT nomaflow_swap"])
+
+
+class _Busy(Exception):
+    """Somebody else holds the table."""

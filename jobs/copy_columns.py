@@ -1,0 +1,79 @@
+"""Which columns a copy takes, what it makes of them, and how they're to be named in the target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from logging import Logger
+from typing import Any
+
+from connectors.kinds.sql import Column
+from jobs.coercion import Rules, coerce
+from jobs.copy_rows import Change
+from jobs.copy_source import Source
+from jobs.copy_target import Target
+from jobs.steptype import StepFailed
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Three lists in the same order."""
+
+    # As they are at the source.
+    read: Sequence[Column]
+    # As the target is to have them.
+    wanted: Sequence[Column]
+    # What the step's own rules (jde) make of each value.
+    coercions: Sequence[Change | None]
+
+    def new_key(self, source: Source, target: Target, asked: Sequence[str]) -> list[str]:
+        """The primary key of a table that is to be made: the key asked for, or the source's."""
+        if asked:
+            return target.key(asked, self.wanted)
+        if source.name is None:
+            return []
+        name, session = source.name, source.session
+        keys = session.call(lambda: session.dialect.primary_key(session.raw, name))
+        named = {column.name: wanted.name for column, wanted in zip(self.read, self.wanted, strict=True)}
+        return [named[key] for key in keys] if set(keys) <= set(named) else []
+
+
+def choose(source: Source, target: Target, config: dict[str, Any], log: Logger) -> Columns:
+    """The columns that are asked for, without those that the target computes. StepFailed when two would have one name."""
+    asked = config["columns"]
+    rules = _rules(source, config)
+    generated = {column.name.casefold() for column in target.known if column.generated}
+    read, wanted, coercions = [], [], []
+    for name in list(asked) if asked else [column.name for column in source.columns]:
+        column = source.column(name)
+        shaped, change = coerce(column, rules) if rules else (column, None)
+        if isinstance(asked, dict):
+            shaped = replace(shaped, name=asked[name])
+        if not asked and shaped.name.casefold() in generated:
+            log.info("column %s is left out: the target computes it", shaped.name)
+            continue
+        read.append(column)
+        wanted.append(shaped)
+        coercions.append(change)
+    _refuse_doubles([column.name for column in wanted])
+    return Columns(read, wanted, coercions)
+
+
+def _refuse_doubles(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise StepFailed(f"Two columns would both be named {', '.join(map(repr, twice))}; rename one with `columns`.")
+
+
+def _rules(source: Source, config: dict[str, Any]) -> Rules | None:
+    if config["type_coercion"] != "jde":
+        return None
+
+    def known(names: Sequence[str]) -> list[str]:
+        return [source.column(name).name.lower() for name in names]
+
+    decimals = config["decimals"] or {}
+    return Rules(
+        truncate=config["decimal_mode"] == "truncate",
+        decimals=dict(zip(known(list(decimals)), decimals.values(), strict=True)),
+        julian_dates=frozenset(known(config["julian_dates"])),
+        strip_both=frozenset(known(config["strip_both_columns"])),
+    )

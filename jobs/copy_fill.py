@@ -1,0 +1,130 @@
+"""Rows on their way from the source into a table: by which route, how they're changed, and what is told of them."""
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+
+from connectors.kinds.sql import BadRow, Column, Move, Refused, Route
+from jobs.context import Context
+from jobs.copy_columns import Columns
+from jobs.copy_routes import Facts, ways
+from jobs.copy_rows import Change, both, change_rows, pace_of, refused
+from jobs.copy_source import Source
+from jobs.copy_target import Target
+
+
+class Filling:
+    """The rows of one copy; `done` counts those that have arrived."""
+
+    def __init__(self, ctx: Context, source: Source, target: Target, columns: Columns, batch_size: int) -> None:
+        self.ctx, self.source, self.target, self.columns, self.batch_size = ctx, source, target, columns, batch_size
+        self.fresh = False
+        self.done = 0
+        self.began = time.perf_counter()
+        self.total = source.total()
+
+    def fill(self, into: str, columns: Sequence[Column], fresh: bool) -> None:
+        """Bring every row of the source into the table `into`, whose columns these are, by the fastest way that keeps every value.
+
+        `fresh` says that the table was made for it in the open transaction, so that nobody else can see it.
+        """
+        self.fresh = fresh
+        changes = self._changes(columns)
+        for way in ways(self._facts(columns, changes)):
+            self.ctx.log.info("rows go by the route %r: %s", way.route, way.words)
+            try:
+                if way.route == "rows":
+                    self._by_rows(into, columns, changes)
+                else:
+                    self._by_route(self.target.dialect.routes[way.route], into, columns)
+                return
+            except Refused as error:
+                self.ctx.log.warning("the route %r can't be taken, the next one is tried: %s", way.route, error)
+                self.done = 0
+
+    def _facts(self, columns: Sequence[Column], changes: Sequence[Change | None]) -> Facts:
+        source, target = self.source.dialect, self.target.dialect
+        pairs = list(zip(self.columns.wanted, columns, strict=True))
+        return Facts(
+            source=source.name,
+            target=target.name,
+            identical=source is target and all(wanted.type == column.type for wanted, column in pairs),
+            coerced=any(self.columns.coercions),
+            adapted=any(changes),
+            same_server=self._same_server(),
+            carried=frozenset(
+                name for name, route in target.routes.items() if all(route.carries(*pair) for pair in pairs)
+            ),
+        )
+
+    def _same_server(self) -> bool:
+        """Whether the target's session may read the source's rows itself, seeing what the source's would and no more."""
+        reading, writing = self.source.session, self.target.session
+        if reading.dialect is not writing.dialect or reading.settings.get("read_only"):
+            return False
+        named = self.source.whole_table is not None
+        return writing.call(lambda: writing.dialect.shares(reading.raw, writing.raw, named))
+
+    def _by_rows(self, into: str, columns: Sequence[Column], changes: Sequence[Change | None]) -> None:
+        """Read every row, change it as its column asks, and load it."""
+        names = [column.name for column in columns]
+        with closing(self.source.batches(self.columns.read, self.batch_size)) as batches:
+            for batch in batches:
+                rows = change_rows(batch, changes, columns, self.done)
+                try:
+                    self.target.session.load(into, names, rows, self.fresh)
+                except BadRow as error:
+                    raise refused(error, self.done, batch, columns) from error
+                self._arrived(len(rows))
+
+    def _changes(self, columns: Sequence[Column]) -> list[Change | None]:
+        adapter = self.target.dialect.adapter
+        fits = [adapter(wanted, column) for wanted, column in zip(self.columns.wanted, columns, strict=True)]
+        self._mention_zones(columns)
+        return [both(coercion, fit) for coercion, fit in zip(self.columns.coercions, fits, strict=True)]
+
+    def _mention_zones(self, columns: Sequence[Column]) -> None:
+        moved = [
+            c.name
+            for w, c in zip(self.columns.wanted, columns, strict=True)
+            if (w.kind, c.kind) == ("instant", "datetime")
+        ]
+        if moved:
+            self.ctx.log.warning("written as UTC, the target keeps no time zone: %s", ", ".join(moved))
+
+    def _by_route(self, route: Route, into: str, columns: Sequence[Column]) -> None:
+        """Have the databases move the rows between them."""
+        pending = 0
+
+        def arrived(rows: int) -> None:
+            nonlocal pending
+            pending += rows
+            if pending >= self.batch_size:
+                self._arrived(pending)
+                pending = 0
+
+        source = self.source
+        move = Move(
+            source.session,
+            self.target.session,
+            source.select,
+            source.whole_table,
+            self.columns.read,
+            columns,
+            into,
+            self.fresh,
+            self.batch_size,
+            arrived,
+        )
+        try:
+            route.move(move)
+        except BadRow as error:
+            raise refused(error, 0, [], columns) from error
+        if pending:
+            self._arrived(pending)
+
+    def _arrived(self, rows: int) -> None:
+        self.done += rows
+        of = "" if self.total is None else f" of {self.total:,}"
+        pace = pace_of(self.done, self.total, time.perf_counter() - self.began)
+        self.ctx.log.info("copied %s%s rows%s", f"{self.done:,}", of, pace)

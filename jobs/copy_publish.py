@@ -1,0 +1,53 @@
+"""How the rows of a copy come before the readers of the target. Decided before any of them is read.
+
+| way      | what happens |
+|----------|--------------|
+| straight | one transaction from the first row to the last, into the table itself |
+| swap     | a table like the target is loaded beside it and takes its place |
+| made     | a new table is loaded under another name and renamed when it's complete |
+| gathered | rows wait in a temporary table; a few statements in one transaction bring them into the target |
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Facts(NamedTuple):
+    """What the choice depends on."""
+
+    mode: str
+    exists: bool
+    empty: bool
+    # A load may go straight into the target: it keeps nobody else out of the whole database.
+    loads_directly: bool
+    # A CREATE TABLE is undone by a rollback.
+    transactional_ddl: bool
+    # Why no other table may take the target's place; None where the database has no way to do so.
+    obstacles: Sequence[str] | None
+
+
+class Way(NamedTuple):
+    """How, and in words why."""
+
+    name: str
+    words: str
+
+
+def way_of(facts: Facts) -> Way:
+    """The first line that holds."""
+    if facts.mode == "upsert" and facts.exists:
+        return Way("gathered", "rows are compared with those that are there")
+    if not facts.loads_directly:
+        return Way("gathered", "the file isn't locked before all rows have been read")
+    if not facts.exists:
+        made = "made" if facts.obstacles is not None and not facts.transactional_ddl else "straight"
+        return Way(made, "the table is new")
+    if facts.mode == "append":
+        return Way("straight", "rows are added")
+    if facts.empty:
+        return Way("straight", "the table is empty")
+    if facts.obstacles is None:
+        return Way("gathered", "this database can't put one table in the place of another")
+    if facts.obstacles:
+        return Way("gathered", f"the table stays in its place: {'; '.join(facts.obstacles)}")
+    return Way("swap", "the loaded table takes the place of the old one")
