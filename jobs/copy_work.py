@@ -1,12 +1,14 @@
 """One copy from beginning to end, inside the connections that the step has opened."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from connectors.kinds.sql import Column, Refused, Staging
 from jobs.context import Context
 from jobs.copy_columns import choose
 from jobs.copy_fill import Filling
+from jobs.copy_previous import Previous
 from jobs.copy_publish import Facts, way_of
 from jobs.copy_source import Source
 from jobs.copy_target import Target
@@ -24,12 +26,18 @@ class Copy:
         self.mode: str = config["mode"]
         self.columns = choose(source, target, config, ctx.log)
         self.filling = Filling(ctx, source, target, self.columns, config["batch_size"] or 10_000)
+        self.previous = Previous(target, config["keep_previous"], datetime.now(UTC))
         self.key = [] if target.exists else self.columns.new_key(source, target, config["key_columns"])
 
     @property
     def done(self) -> int:
         """How many rows were read and have arrived."""
         return self.filling.done
+
+    @property
+    def _replaces(self) -> bool:
+        """Whether rows that are there now go."""
+        return self.mode == "overwrite" and self.target.exists and not self.target.created
 
     def perform(self) -> int:
         """Copy everything and commit; the number of rows in the target. Whatever was begun is undone on the way out."""
@@ -50,6 +58,8 @@ class Copy:
             return perform[way.name]()
         except Exception:
             target.session.rollback()
+            if target.session.raw is not None:
+                self.previous.forget()
             raise
 
     # --- the ways ---------------------------------------------------------------------------------------------------
@@ -91,7 +101,8 @@ class Copy:
             try:
                 swap.finish()
                 self._tell_publishing()
-                swap.publish(None)
+                swap.publish(self.previous.name)
+                self.previous.kept = self.previous.name is not None
             except Refused as error:
                 self.ctx.log.warning("the table stays in its place, and its rows are replaced: %s", error)
                 return self._moved(columns, swap.stash, together)
@@ -129,6 +140,7 @@ class Copy:
         """The rows of a stash that couldn't take the target's place, by the statements that gathered rows go by."""
         swap = self.target.needs_swap()
         if not together:
+            self.previous.make_early()
             self.target.session.begin()
         self._publish(self._staging(columns), stash)
         if together:
@@ -153,6 +165,8 @@ class Copy:
         target, session = self.target, self.target.session
         together = target.dialect.loads_directly
         if together and not session.in_transaction:
+            if self._replaces:
+                self.previous.make_early()
             session.begin()
         if together and not locked:
             target.lock()
@@ -182,6 +196,8 @@ class Copy:
     # --- before and after publishing --------------------------------------------------------------------------------
 
     def _publish(self, staging: Staging, stash: str) -> None:
+        if self._replaces:
+            self.previous.keep_rows()
         self._tell_publishing()
         self.target.publish(self.mode, staging, stash)
 
@@ -221,6 +237,10 @@ class Copy:
                 f"{target.name} should have {self.done:,} rows now and has {rows:,}, so nothing was changed. Look "
                 "for a trigger or rule that drops or adds rows."
             )
+        if target.dialect.transactional_ddl:
+            self.previous.drop_expired()
         if session.in_transaction:
             session.commit()
+        if not target.dialect.transactional_ddl:
+            self.previous.drop_expired()
         return rows

@@ -16,6 +16,7 @@ from jobs.copy_work import Copy
 from jobs.steptype import Result, StepType
 from nomaflow_site.lib.config import CodeField, ConfigForm, ConnectorField, ListField, TableField, toml_lines
 
+ONLY_OVERWRITE = {"shrink_guard_percent": "makes a table smaller", "keep_previous": "replaces a table"}
 JDE_ONLY = ("decimals", "julian_dates", "strip_both_columns")
 
 
@@ -88,6 +89,13 @@ class SqlCopyForm(ConfigForm):
         label="Shrink guard (percent)",
         help_text="overwrite: refuse to publish when the source has so many percent fewer rows than the target. Empty: no guard",
     )
+    keep_previous = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=365,
+        label="Keep previous (days)",
+        help_text="overwrite: keep the replaced table for so many days, to restore it from the run's page. Empty: don't",
+    )
     type_coercion = forms.ChoiceField(choices=[("none", "none"), ("jde", "jde")], initial="none", required=False)
     decimal_mode = forms.ChoiceField(
         choices=[("preserve", "preserve"), ("truncate", "truncate")], initial="preserve", required=False
@@ -110,8 +118,9 @@ class SqlCopyForm(ConfigForm):
         cleaned = super().clean() or self.cleaned_data
         if bool(cleaned.get("source__table")) == bool(cleaned.get("source__query")):
             self.add_error("source__table", "Name a source table or write a source query, one of the two.")
-        if cleaned.get("shrink_guard_percent") not in (None, "") and cleaned.get("mode") in ("append", "upsert"):
-            self.add_error("shrink_guard_percent", 'Only mode = "overwrite" makes a table smaller; leave this out.')
+        for name, words in ONLY_OVERWRITE.items():
+            if cleaned.get(name) not in (None, "") and cleaned.get("mode") in ("append", "upsert"):
+                self.add_error(name, f'Only mode = "overwrite" {words}; leave this out.')
         if cleaned.get("type_coercion") == "none":
             for name in JDE_ONLY:
                 if cleaned.get(name):
@@ -127,7 +136,10 @@ class SqlCopy(StepType):
     form = SqlCopyForm
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
-        """Output: `source_rows` read, `target_rows` in the table afterwards, `elapsed_ms`, `rows_per_second`."""
+        """Output: `source_rows` read, `target_rows` in the table afterwards, `elapsed_ms`, `rows_per_second`.
+
+        With `keep_previous` also `previous`, a table beside the target that holds what was replaced, and `previous_until`.
+        """
         started = time.perf_counter()
         reader, writer = ctx.get_connector(config["source__connector"]), ctx.get_connector(config["target__connector"])
         with reader.session(must_exist=True) as reading, writer.session(bulk=True) as writing:
@@ -140,10 +152,12 @@ class SqlCopy(StepType):
         ctx.log.info(
             "%s rows in %.1f s; %s now has %s rows", f"{copy.done:,}", seconds, target.name, f"{target_rows:,}"
         )
-        output = {
+        output: dict[str, Any] = {
             "source_rows": copy.done,
             "target_rows": target_rows,
             "elapsed_ms": round(seconds * 1000),
             "rows_per_second": round(copy.done / seconds),
         }
+        if copy.previous.kept and copy.previous.name and copy.previous.until:
+            output |= {"previous": copy.previous.name.table, "previous_until": copy.previous.until.isoformat()}
         return Result(output, copy.done)

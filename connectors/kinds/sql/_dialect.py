@@ -45,6 +45,8 @@ class Dialect:
     routes: ClassVar[Mapping[str, Route]] = {}
     # How a table that was loaded beside another takes its place; None where rows are moved instead.
     swap: ClassVar[type[Swap] | None] = None
+    # Whether the table that an overwrite replaces can be kept: `tables` and `make_like` are there.
+    keeps_previous: ClassVar[bool] = False
     # Whether two spellings of a name that differ only in case are one table.
     folds_case: ClassVar[bool] = False
     # Whether the driver itself runs blocks of several statements.
@@ -216,6 +218,14 @@ class Dialect:
     def unstage(self, raw: Any, stash: str) -> None:
         """Drop a staging table."""
         self.execute(raw, f"DROP TABLE {stash}")
+
+    def tables(self, raw: Any, schema: str | None, prefix: str) -> list[str]:
+        """The names of a schema's tables that begin with `prefix`."""
+        raise NotImplementedError
+
+    def make_like(self, raw: Any, name: TableName, into: TableName) -> None:
+        """Make an empty table with the columns of `name`, all of which can be written; without keys and rules."""
+        self.execute(raw, f"CREATE TABLE {self.table(into)} AS SELECT * FROM {self.table(name)} WHERE 1 = 0")
 
     def lock_target(self, raw: Any, name: TableName) -> bool:
         """Take the right to publish into a table until the transaction or connection ends; False when another copy has it."""

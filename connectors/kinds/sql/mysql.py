@@ -53,6 +53,7 @@ class MySQL(Dialect):
     transactional_ddl = False
     begin_sql = "START TRANSACTION"
     swap = MySQLSwap
+    keeps_previous = True
     routes: ClassVar[dict[str, Route]] = {
         "inside": Route(copy_inside),
         "infile": Route(copy_infile, loads_exactly),
@@ -234,6 +235,14 @@ class MySQL(Dialect):
             [name.schema, name.table],
         )
         return [row[0] for row in rows]
+
+    def tables(self, raw: Any, schema: str | None, prefix: str) -> list[str]:
+        """From information_schema."""
+        sql = (
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = COALESCE(%s, DATABASE()) "
+            "AND LEFT(table_name, %s) = %s ORDER BY 1"
+        )
+        return [row[0] for row in self._rows(raw, sql, [schema, len(prefix), prefix])]
 
     def type_name(self, column: Column, in_key: bool) -> str:
         """See the table at the top of this module."""

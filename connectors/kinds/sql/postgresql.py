@@ -58,6 +58,7 @@ class PostgreSQL(Dialect):
     default_port = 5432
     overriding = "OVERRIDING SYSTEM VALUE"
     swap = PostgreSQLSwap
+    keeps_previous = True
     routes: ClassVar[dict[str, Route]] = {
         "inside": Route(copy_inside),
         "binary": Route(copy_binary, same_binary),
@@ -207,6 +208,11 @@ class PostgreSQL(Dialect):
             [self.table(name)],
         ).fetchall()
         return [row[0] for row in rows]
+
+    def tables(self, raw: Any, schema: str | None, prefix: str) -> list[str]:
+        """From pg_tables."""
+        sql = "SELECT tablename FROM pg_tables WHERE schemaname = %s AND starts_with(tablename, %s) ORDER BY 1"
+        return [row[0] for row in raw.execute(sql, [schema, prefix]).fetchall()]
 
     def type_name(self, column: Column, in_key: bool) -> str:
         """See the table at the top of this module."""

@@ -47,6 +47,7 @@ class SQLite(Dialect):
     loads_directly = False
     stream_shares = True
     folds_case = True
+    keeps_previous = True
     begin_sql = "BEGIN IMMEDIATE"
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {"timeout": whole_seconds}
     routes: ClassVar[dict[str, Route]] = {"attach": Route(copy_attached, same_declared)}
@@ -226,6 +227,16 @@ class SQLite(Dialect):
         quoted = self.table(self.stash_table(name, stash))
         raw.execute(f"CREATE TABLE {quoted} ({', '.join(f'{self.quote(c)} {declared[c]}' for c in columns)})")
         return quoted
+
+    def tables(self, raw: Any, schema: str | None, prefix: str) -> list[str]:
+        """From the file's own list."""
+        sql = "SELECT name FROM main.sqlite_master WHERE type = 'table' AND substr(name, 1, ?) = ? ORDER BY 1"
+        return [row[0] for row in raw.execute(sql, [len(prefix), prefix]).fetchall()]
+
+    def make_like(self, raw: Any, name: TableName, into: TableName) -> None:
+        """With the declared types."""
+        columns = ", ".join(f"{self.quote(column.name)} {column.type}" for column in self.columns(raw, name))
+        raw.execute(f"CREATE TABLE {self.table(into)} ({columns})")
 
     def differs(self, column: Column, left: str, right: str) -> str:
         """Byte by byte, whatever collation the column has."""
