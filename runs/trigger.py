@@ -67,24 +67,31 @@ def trigger_run(
     parent: Run | None = None,
     replay_of: Run | None = None,
     idempotency_key: str | None = None,
+    definition: Mapping[str, Any] | None = None,
 ) -> Run:
     """A new QUEUED run of `job`, its wake-up sent once the transaction is committed.
 
-    `preset`'s values lie under `overrides`. A key that was used before returns the run that it started.
+    `preset`'s values lie under `overrides`. A key that was used before returns the run that it started. `definition` is what the
+    run does instead of what the job says now.
     Raises InvalidTrigger for values that can't be used, RunInFlight where the job doesn't overlap or too many wait.
     """
     if idempotency_key and (first := Run.objects.filter(idempotency_key=idempotency_key).first()):
         return first
-    draft = draft_run(job, overrides, preset)
+    draft = draft_run(job, overrides, preset, definition)
     draft.triggered_by, draft.requested_by, draft.user = triggered_by, requested_by, user
     draft.scheduled_at, draft.parent, draft.replay_of = scheduled_at, parent, replay_of
     draft.idempotency_key = idempotency_key
     return _store(draft)
 
 
-def draft_run(job: Job, overrides: Overrides = Overrides(), preset: str = "") -> Run:  # noqa: B008 - frozen
+def draft_run(
+    job: Job,
+    overrides: Overrides = Overrides(),  # noqa: B008 - frozen
+    preset: str = "",
+    definition: Mapping[str, Any] | None = None,
+) -> Run:
     """A run as it would be stored, with the job's definition and each step's merged parameters. Raises InvalidTrigger."""
-    definition = definition_of(job)
+    definition = definition_of(job) if definition is None else definition
     plan = plan_of(definition)
     fire = _with_preset(job, plan, overrides, preset)
     return Run(

@@ -24,6 +24,7 @@ urlpatterns = [
     path("runs/<str:run_id>/standing/", pages.run_standing, name="standing"),
     path("runs/<str:run_id>/cancel/", pages.run_cancel, name="cancel"),
     path("runs/<str:run_id>/replay/", start.replay, name="replay"),
+    path("runs/<str:run_id>/restore/<str:step>/", start.restore, name="restore"),
     path("runs/<str:run_id>/log/", pages.run_log, name="log"),
     path("runs/<str:run_id>/log/lines/", log.log_lines, name="log-lines"),
     path("runs/<str:run_id>/log/stream", stream.log_stream, name="stream"),

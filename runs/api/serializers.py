@@ -43,6 +43,12 @@ class ReplayBody(StrictSerializer):
     from_failed_step = Flag(required=False, default=False)
 
 
+class RestoreBody(StrictSerializer):
+    """What to restore."""
+
+    step = Text(max_length=100)
+
+
 class TriggeredSerializer(serializers.ModelSerializer):  # type: ignore[misc]
     """The answer to a trigger."""
 

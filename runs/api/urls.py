@@ -12,6 +12,7 @@ urlpatterns = [
     path("runs/<str:run_id>/steps/", views.RunSteps.as_view(), name="api-run-steps"),
     path("runs/<str:run_id>/log/", log.LogView.as_view(), name="api-run-log"),
     path("runs/<str:run_id>/cancel/", views.RunCancel.as_view(), name="api-run-cancel"),
+    path("runs/<str:run_id>/restore/", views.RunRestore.as_view(), name="api-run-restore"),
     path("runs/<str:run_id>/replay/", views.RunReplay.as_view(), name="api-run-replay"),
     path("schedule/", cron.ScheduleView.as_view(), name="api-schedule"),
     path("fires/", fires.FireList.as_view(), name="api-fires"),

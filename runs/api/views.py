@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet, prefetch_related_objects
+from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics
@@ -12,6 +13,7 @@ from rest_framework.response import Response
 
 from connectors.models import Connector
 from jobs.definition import definition_of
+from jobs.models import Job
 from jobs.permissions import may_run, visible_jobs
 from nomaflow_site.lib.paging import ByPrimaryKey, NewestFirst
 from nomaflow_site.lib.sealing import mask
@@ -21,6 +23,7 @@ from runs.api.serializers import (
     ConnectorSerializer,
     JobSerializer,
     ReplayBody,
+    RestoreBody,
     RunDetailSerializer,
     RunSerializer,
     StepRunSerializer,
@@ -29,8 +32,9 @@ from runs.api.serializers import (
 from runs.api.trigger import start
 from runs.catalogue import HEAVY, attach_last_runs, with_counts
 from runs.control import request_cancel
-from runs.models import StepRun
+from runs.models import Run, StepRun
 from runs.replay import NothingFailed, replay_overrides
+from runs.restore import NothingKept, restoring
 from runs.visibility import job_of, may_cancel_run, visible_runs
 
 
@@ -122,6 +126,17 @@ class RunCancel(ApiView):
         return Response(RunSerializer(visible_run(request.user, run_id, light=True)).data, status=202)
 
 
+def runnable(request: Request, run_id: str) -> tuple[Run, Job]:
+    """A run, and its job, which the caller may run."""
+    run = visible_run(request.user, run_id)
+    job = job_of(run)
+    if job is None:
+        raise Conflict(f"Job {run.job_id!r} has been deleted; there is nothing to run again.")
+    if not may_run(request.user, job):
+        raise PermissionDenied(f"You may see job {job.pk!r}, and not run it.")
+    return run, job
+
+
 class RunReplay(ApiView):
     """Runs a run's job again with the same per-fire values."""
 
@@ -131,17 +146,29 @@ class RunReplay(ApiView):
     )
     def post(self, request: Request, run_id: str) -> Response:
         """Start the replay."""
-        run = visible_run(request.user, run_id)
-        job = job_of(run)
-        if job is None:
-            raise Conflict(f"Job {run.job_id!r} has been deleted; there is nothing to run again.")
-        if not may_run(request.user, job):
-            raise PermissionDenied(f"You may see job {job.pk!r}, and not run it.")
+        run, job = runnable(request, run_id)
         try:
             overrides = replay_overrides(run, **self.body(ReplayBody))
         except NothingFailed as error:
             raise Conflict(str(error)) from error
         return start(request.user, job, overrides=overrides, replay_of=run)
+
+
+class RunRestore(ApiView):
+    """Puts back the table that a copy step of the run has replaced and kept, by a run of the job with that step alone."""
+
+    @extend_schema(
+        request=RestoreBody,
+        responses={202: TriggeredSerializer, 409: OpenApiResponse(description="In flight, nothing kept, or no job.")},
+    )
+    def post(self, request: Request, run_id: str) -> Response:
+        """Start it."""
+        run, job = runnable(request, run_id)
+        try:
+            definition, overrides = restoring(run, self.body(RestoreBody)["step"], timezone.now())
+        except NothingKept as error:
+            raise Conflict(str(error)) from error
+        return start(request.user, job, definition=definition, overrides=overrides, replay_of=run)
 
 
 class ConnectorList(ApiView, generics.ListAPIView):  # type: ignore[misc]

@@ -20,6 +20,7 @@ from runs.ledger import zone_or_utc
 from runs.models import Run, StepRun
 from runs.recent import usual_durations
 from runs.replay import failed_step
+from runs.restore import kept_tables
 from runs.sections import sections_of
 from runs.states import RunState
 from runs.timeline import differences, first_error, last_good_run, timeline_of
@@ -86,6 +87,7 @@ def _standing(request: HttpRequest, run: Run) -> dict[str, Any]:
         "may_cancel": not run.is_over and may_cancel_run(request.user, run),
         "may_replay": may_replay,
         "may_resume": may_replay and failed_step(attempts) is not None,
+        "restorable": kept_tables(attempts, timezone.now()) if may_replay else [],
         "job_exists": job is not None,
         "sections": sections_of(request.user, run),
     }

@@ -9,7 +9,8 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.catalogue import connector_kinds
 from jobs.definition import definition_of
@@ -19,6 +20,7 @@ from jobs.permissions import may_run
 from jobs.plan import Plan, plan_of
 from runs.models import Run
 from runs.replay import NothingFailed, replay_overrides
+from runs.restore import NothingKept, restoring
 from runs.runform import RunForm, Values, values_of
 from runs.trigger import InvalidTrigger, RunInFlight, trigger_run
 from runs.views.finding import job_or_404, run_or_404
@@ -69,6 +71,24 @@ def replay(request: HttpRequest, run_id: str) -> HttpResponse:
     address = reverse("runs:replay", args=[run.run_id]) + ("?from=failed" if from_failed else "")
     context = {"job": job, "replayed": run, "address": address, "heading": f"Replay {run.run_id}{where}"}
     return _form(request, job, base, shown, start, {**context, "verb": "↻ Replay"})
+
+
+@login_required
+@require_POST
+def restore(request: HttpRequest, run_id: str, step: str) -> HttpResponse:
+    """Start the run that puts back what a copy has replaced."""
+    run = run_or_404(request.user, run_id)
+    job = job_of(run)
+    if job is None:
+        messages.error(request, f"Job {run.job_id!r} has been deleted; a run needs its job.")
+        return redirect(run)
+    _runnable(request, job)
+    try:
+        definition, overrides = restoring(run, step, timezone.now())
+    except NothingKept as error:
+        messages.error(request, str(error))
+        return redirect(run)
+    return _start_at_once(request, job, definition=definition, overrides=overrides, replay_of=run)
 
 
 def _values_then(run: Run, base: Values) -> Overrides:
@@ -125,10 +145,10 @@ def _preset(request: HttpRequest, job: Job, base: Values) -> tuple[str, Values]:
     return posted, base
 
 
-def _start_at_once(request: HttpRequest, job: Job) -> HttpResponse:
-    """Start the job as it's defined and go to its run; to the run in flight where there may be only one."""
+def _start_at_once(request: HttpRequest, job: Job, **values: Any) -> HttpResponse:
+    """Start the job and go to its run; to the run in flight where there may be only one."""
     try:
-        return redirect(trigger_run(job, **_by(request)))
+        return redirect(trigger_run(job, **values, **_by(request)))
     except RunInFlight as error:
         messages.warning(request, f"Not started. {error}")
         return redirect(error.run)

@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import sqlite3
 import threading
+from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -173,3 +176,41 @@ def test_runjob_json_prints_one_document(shared: Installation, define: Define) -
     printed = json.loads(shared.manage("runjob", "asjson", "--json", "--param", "name=Vera"))
     assert printed["parameters"]["s0"] == {"name": "Vera"}
     assert printed["steps"][0]["output"] == {"greeted": "Vera"}
+
+
+def test_a_replaced_table_is_put_back_by_a_run(shared: Installation, tmp_path: Any) -> None:
+    path = tmp_path / "x.db"
+    with closing(sqlite3.connect(path)) as database:
+        database.executescript(
+            "CREATE TABLE s (n); INSERT INTO s VALUES (1); CREATE TABLE t (n); INSERT INTO t VALUES (7)"
+        )
+    shared.import_toml(
+        f"""
+        [[connectors]]
+        name = "files"
+        type = "sql"
+        url = "sqlite:///{path}"
+
+        [[jobs]]
+        id = "mirror"
+        description = "Mirror"
+
+        [[jobs.steps]]
+        name = "load"
+        type = "sql_copy"
+        source = {{ connector = "files", table = "s" }}
+        target = {{ connector = "files", table = "t" }}
+        keep_previous = 1
+        """
+    )
+    first = shared.run_when_over(shared.trigger("mirror"))
+    back = shared.python(
+        "from django.utils import timezone; from jobs.models import Job; from runs.models import Run; "
+        "from runs.restore import restoring; from runs.trigger import trigger_run; "
+        f"run = Run.objects.get(run_id={first['run_id']!r}); definition, given = restoring(run, 'load', timezone.now()); "
+        "back = trigger_run(run.job, triggered_by='cli', definition=definition, overrides=given, replay_of=run); "
+        "print(json.dumps(back.run_id))"
+    )
+    assert shared.run_when_over(back)["state"] == "SUCCEEDED"
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT n FROM t").fetchall() == [(7,)]
