@@ -35,17 +35,16 @@ class Way(NamedTuple):
 
 def way_of(facts: Facts) -> Way:
     """The first line that holds."""
+    free = facts.obstacles is not None and not facts.obstacles
     if facts.mode == "upsert" and facts.exists:
         return Way("gathered", "rows are compared with those that are there")
-    if not facts.loads_directly:
-        return Way("gathered", "the file isn't locked before all rows have been read")
     if not facts.exists:
-        made = "made" if facts.obstacles is not None and not facts.transactional_ddl else "straight"
-        return Way(made, "the table is new")
-    if facts.mode == "append":
-        return Way("straight", "rows are added")
-    if facts.empty:
-        return Way("straight", "the table is empty")
+        beside = free and not (facts.transactional_ddl and facts.loads_directly)
+        return Way("made" if beside else "straight" if facts.loads_directly else "gathered", "the table is new")
+    if facts.mode == "append" and not facts.loads_directly and not (facts.empty and free):
+        return Way("gathered", "the database isn't locked before all rows have been read")
+    if facts.loads_directly and (facts.mode == "append" or facts.empty):
+        return Way("straight", "the table is empty" if facts.empty else "rows are added")
     if facts.obstacles is None:
         return Way("gathered", "this database can't put one table in the place of another")
     if facts.obstacles:

@@ -5,6 +5,7 @@
 | inside | one server has both tables and copies by one statement, INSERT ... SELECT; it tells nothing before the end |
 | binary | the target's server takes what the source's sends, in PostgreSQL's binary COPY format |
 | text   | the same in text format, which every type survives |
+| values | PostgreSQL casts values to what SQLite keeps as it is, and sends them in binary |
 | attach | SQLite reads the other file itself, in ranges of row numbers |
 | infile | PostgreSQL renders the lines that LOAD DATA LOCAL INFILE reads |
 | lines  | MariaDB or MySQL renders the lines that PostgreSQL's COPY reads |
@@ -60,8 +61,9 @@ WAYS = (
     Way("postgresql", "postgresql", ANY,      NO,     NO,     ANY,  "text",   "COPY in text format, from server to server"),
     Way("mysql",      "mysql",      YES,      NO,     ANY,    YES,  "inside", "the server copies by itself and tells at the end"),
     Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
+    Way("postgresql", "sqlite",     ANY,      NO,     ANY,    ANY,  "values", "values that SQLite keeps as they are"),
     Way("postgresql", "mysql",      ANY,      NO,     ANY,    ANY,  "infile", "LOAD DATA reads what PostgreSQL's COPY writes"),
-    Way("mysql",      "postgresql", ANY,      NO,     NO,     ANY,  "lines",  "COPY reads what the source's server writes"),
+    Way("mysql",      "postgresql", ANY,      NO,     ANY,    ANY,  "lines",  "COPY reads what the source's server writes"),
     Way(ANY,          ANY,          ANY,      ANY,    ANY,    ANY,  "rows",   "batches of values, each of them looked at"),
 )  # fmt: skip
 

@@ -37,14 +37,19 @@ class Target:
 
     def refuse_self_copy(self, source: Source) -> None:
         """StepFailed when source and target are one table, by whatever connectors they're reached."""
-        if source.name is None or source.dialect.name != self.dialect.name:
+        if source.name is None or not self.shares_database(source):
             return
-        if self._whereabouts(self.session, self.name) == self._whereabouts(source.session, source.name):
+        mine, other = map(str, (self.name, source.name))
+        if (mine.casefold() == other.casefold()) if self.dialect.folds_case else (mine == other):
             raise StepFailed(f"{self.name} would be copied onto itself; name another target table or database.")
 
-    def _whereabouts(self, session: Session, name: TableName) -> str:
-        whole = repr((*session.call(lambda: session.dialect.identity(session.raw)), *name))
-        return whole.casefold() if self.dialect.folds_case else whole
+    def shares_database(self, source: Source) -> bool:
+        """Whether source and target are in one database, by whatever connectors it's reached."""
+        if source.dialect is not self.dialect:
+            return False
+        sessions = (self.session, source.session)
+        mine, other = (session.call(lambda raw=session.raw: self.dialect.identity(raw)) for session in sessions)  # type: ignore[misc]
+        return mine == other
 
     # --- columns ----------------------------------------------------------------------------------------------------
 

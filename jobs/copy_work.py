@@ -42,14 +42,13 @@ class Copy:
     def perform(self) -> int:
         """Copy everything and commit; the number of rows in the target. Whatever was begun is undone on the way out."""
         target = self.target
-        swap = target.swap
         facts = Facts(
             self.mode,
             target.exists,
             target.exists and target.is_empty(),
             target.dialect.loads_directly,
             target.dialect.transactional_ddl,
-            None if swap is None else swap.obstacles(),
+            self._obstacles(),
         )
         way = way_of(facts)
         self.ctx.log.info("the way into %s: %s, %s", target.name, way.name, way.words)
@@ -61,6 +60,15 @@ class Copy:
             if target.session.raw is not None:
                 self.previous.forget()
             raise
+
+    def _obstacles(self) -> list[str] | None:
+        """Why no other table may take the target's place; None where that can't be done at all."""
+        target, swap = self.target, self.target.swap
+        if swap is None:
+            return None
+        if swap.in_batches and target.shares_database(self.source):
+            return ["the source is read from the same database, which can't be written to meanwhile"]
+        return swap.obstacles()
 
     # --- the ways ---------------------------------------------------------------------------------------------------
 
@@ -85,7 +93,8 @@ class Copy:
 
     def _swapped(self) -> int:
         """A table that is loaded beside the target, with all that belongs to it, and takes its place."""
-        target, swap, together = self.target, self.target.needs_swap(), self.target.dialect.transactional_ddl
+        target, swap = self.target, self.target.needs_swap()
+        together = swap.together
         columns = target.matching(self.columns.wanted)
         if together:
             target.session.begin()
@@ -129,10 +138,11 @@ class Copy:
     def _load_beside(self, columns: Sequence[Column], together: bool) -> None:
         """Fill the stash; in a transaction of its own where the caller's isn't open."""
         session, swap = self.target.session, self.target.needs_swap()
-        if not together:
+        alone = not together and not swap.in_batches
+        if alone:
             session.begin()
         self.filling.fill(swap.stash, columns, fresh=True)
-        if not together:
+        if alone:
             session.commit()
         self._check_arrived(swap.stash)
 
@@ -157,7 +167,7 @@ class Copy:
             session.rollback()
         else:
             session.close()
-        if not self.target.dialect.transactional_ddl:
+        if not swap.together:
             swap.clear() if session.raw is not None else swap.clear_elsewhere()
 
     def _gathered(self, locked: bool = False) -> int:

@@ -4,7 +4,7 @@ import pytest
 
 from jobs.copy_routes import Facts, ways
 
-EVERY = frozenset({"inside", "binary", "text", "attach", "infile", "lines"})
+EVERY = frozenset({"inside", "binary", "text", "attach", "infile", "lines", "values"})
 
 
 def chosen(source: str, target: str, **facts: object) -> list[str]:
@@ -31,7 +31,9 @@ def chosen(source: str, target: str, **facts: object) -> list[str]:
         ("postgresql", "mysql", {"adapted": True, "coerced": True}, ["rows"]),
         ("postgresql", "mysql", {"adapted": True, "carried": frozenset()}, ["rows"]),
         ("mysql", "postgresql", {}, ["lines", "rows"]),
-        ("mysql", "postgresql", {"adapted": True}, ["rows"]),
+        ("mysql", "postgresql", {"adapted": True}, ["lines", "rows"]),
+        ("mysql", "postgresql", {"adapted": True, "carried": frozenset()}, ["rows"]),
+        ("postgresql", "sqlite", {"adapted": True}, ["values", "rows"]),
         ("postgresql", "oracle", {}, ["rows"]),
     ],
 )

@@ -47,8 +47,26 @@ def line(column: Column, quoted: str) -> str | None:
 
 
 def has_line(source: Column, target: Column) -> bool:
-    """Whether `line` knows how."""
-    return source.dialect == "mysql" and line(source, "x") is not None
+    """Whether PostgreSQL reads the line of every value as just that value, or refuses it."""
+    if source.dialect != "mysql" or line(source, "x") is None:
+        return False
+    as_fine = target.scale is None or (source.scale is not None and source.scale <= target.scale)
+    as_long = target.size is None or (source.size is not None and source.size <= target.size)
+    return {
+        # A number beyond 1 is no boolean for PostgreSQL.
+        "int": target.kind in ("int", "decimal", "bool") or (target.kind == "text" and target.size is None),
+        "decimal": target.kind == "decimal" and as_fine,
+        "float": target.kind == "float" and (source.size or 64) <= (target.size or 64),
+        "date": target.kind == "date",
+        "time": target.kind == "time" and as_fine,
+        "datetime": target.kind == "datetime" and as_fine,
+        # With the offset of UTC, which a timestamp without zone ignores: what it keeps is UTC.
+        "instant": target.kind in ("instant", "datetime") and as_fine,
+        "text": target.kind in ("uuid", "json") or (target.kind == "text" and as_long),
+        "json": target.kind == "json" or (target.kind == "text" and target.size is None),
+        "uuid": target.kind == "uuid" or (target.kind == "text" and (target.size or 36) >= 36),
+        "bytes": target.kind == "bytes",
+    }.get(source.kind, False)
 
 
 def copy_lines(move: Move) -> None:

@@ -31,6 +31,8 @@ DENIED, BUSY = (1044, 1142), 1205
 class MySQLSwap(Swap):
     """Outside of transactions; what RENAME does is one step for everybody else."""
 
+    together = False
+
     @property
     def old(self) -> TableName:
         """The name under which the table is dropped."""

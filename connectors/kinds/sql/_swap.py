@@ -1,7 +1,7 @@
 """A table that is loaded beside another one and then takes its place, for databases where that's quicker than moving its rows."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from connectors.kinds.sql._column import TableName
 from connectors.kinds.sql._staging import stash_of
@@ -20,9 +20,14 @@ PAUSE_SECONDS = 1
 class Swap:
     """One exchange: `obstacles`, then `make`, the load, `finish`, `publish`; `clear` after whatever went wrong.
 
-    Where making a table is undone by a rollback, everything happens inside the caller's transaction; elsewhere the caller
-    commits the load before `publish`, which is atomic by itself.
+    Either everything happens inside the caller's transaction, or the caller commits the load before `publish`, which is then
+    atomic by itself.
     """
+
+    # Whether everything is one transaction of the caller's, whose end drops what was made.
+    together: ClassVar[bool] = True
+    # Whether each batch of the load is committed by itself.
+    in_batches: ClassVar[bool] = False
 
     def __init__(self, session: "Session", name: TableName) -> None:
         self.session, self.raw, self.dialect = session, session.raw, session.dialect
@@ -52,7 +57,7 @@ class Swap:
     def clear(self) -> None:
         """Drop what a copy has left that came to no end."""
 
-    # --- only where making a table isn't undone by a rollback --------------------------------------------------------
+    # --- where not everything is one transaction --------------------------------------------------------
 
     def appear(self) -> None:
         """Give the stash the name of the table, of which there is none yet."""

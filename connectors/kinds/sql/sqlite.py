@@ -29,7 +29,11 @@ from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Setting
 from connectors.kinds.sql._fit import Change, fit
 from connectors.kinds.sql._route import Route
 from connectors.kinds.sql._sqlite_attach import copy_attached, same_declared
+from connectors.kinds.sql._sqlite_lock import Connection
+from connectors.kinds.sql._sqlite_swap import SQLiteSwap
 from connectors.kinds.sql._sqlite_types import affinity_of, column_of, kept_as_it_is, number_kept, text_kept
+from connectors.kinds.sql._sqlite_values import casts, copy_values
+from connectors.kinds.sql._staging import stash_of
 from connectors.kinds.sql._text import bare
 
 T = TypeVar("T")
@@ -50,7 +54,11 @@ class SQLite(Dialect):
     keeps_previous = True
     begin_sql = "BEGIN IMMEDIATE"
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {"timeout": whole_seconds}
-    routes: ClassVar[dict[str, Route]] = {"attach": Route(copy_attached, same_declared)}
+    swap = SQLiteSwap
+    routes: ClassVar[dict[str, Route]] = {
+        "attach": Route(copy_attached, same_declared),
+        "values": Route(copy_values, casts),
+    }
 
     def connect(self, settings: Settings, application: str) -> Any:
         """Open the file; a relative path is meant from the current folder. `must_exist` in the settings refuses to make it."""
@@ -64,7 +72,9 @@ class SQLite(Dialect):
             raise ConnectorError(f"There is no folder {path.parent} for the SQLite file {path.name}; make it first.")
         mode = "ro" if settings.get("read_only") else "rw" if settings.get("must_exist") else "rwc"
         uri = f"file:{quote(str(path))}?mode={mode}"
-        return sqlite3.connect(uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True)
+        return sqlite3.connect(
+            uri, timeout=timeout, isolation_level=None, check_same_thread=False, uri=True, factory=Connection
+        )
 
     def _in_memory(self, settings: Settings) -> bool:
         return settings.get("database") == ":memory:"
@@ -237,6 +247,11 @@ class SQLite(Dialect):
         """With the declared types."""
         columns = ", ".join(f"{self.quote(column.name)} {column.type}" for column in self.columns(raw, name))
         raw.execute(f"CREATE TABLE {self.table(into)} ({columns})")
+
+    def lock_target(self, raw: Any, name: TableName) -> bool:
+        """A file beside the database, until the connection is closed."""
+        path = raw.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0]
+        return not path or raw.lock(f"{path}-nomaflow-{stash_of(name)[-12:]}")
 
     def differs(self, column: Column, left: str, right: str) -> str:
         """Byte by byte, whatever collation the column has."""

@@ -377,7 +377,10 @@ def test_the_stored_form_is_shaped_as_in_toml():
 def test_a_source_that_sends_nothing_is_stopped_too(request, tmp_path, cancel_when, postgresql, destination):
     source, target = place(request, "postgresql", tmp_path), place(request, destination, tmp_path)
     target.run("CREATE TABLE u (v varchar(10))")
-    active = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep(3600)%' AND state = 'active'"
+    active = (
+        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(3600)%' AND state = 'active' "
+        "AND pid <> pg_backend_pid()"
+    )
     with postgresql.connect() as watcher:
         cancel_when(lambda: watcher.execute(active).fetchone()[0])
         with pytest.raises(Cancelled):

@@ -200,7 +200,11 @@ FACTS = Facts("overwrite", True, False, True, True, ())
         (FACTS._replace(exists=False), "straight"),
         (FACTS._replace(exists=False, transactional_ddl=False), "made"),
         (FACTS._replace(exists=False, transactional_ddl=False, obstacles=None), "straight"),
-        (FACTS._replace(exists=False, loads_directly=False, obstacles=None), "gathered"),
+        (FACTS._replace(exists=False, loads_directly=False), "made"),
+        (FACTS._replace(exists=False, loads_directly=False, obstacles=("x",)), "gathered"),
+        (FACTS._replace(empty=True, loads_directly=False), "swap"),
+        (FACTS._replace(empty=True, loads_directly=False, mode="append"), "swap"),
+        (FACTS._replace(empty=True, loads_directly=False, mode="append", obstacles=("x",)), "gathered"),
     ],
 )
 def test_the_way_into_the_target_is_chosen_before_anything_is_read(facts, name):

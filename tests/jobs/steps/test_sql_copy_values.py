@@ -320,6 +320,53 @@ def test_what_mariadb_writes_is_what_the_rows_route_reads(request, tmp_path, cap
     assert target.rows("SELECT tx, by_ FROM u WHERE id = 1") == [(text, bytes(range(256)))]
 
 
+NARROW = """CREATE TABLE u (id integer, b boolean, s smallint, n numeric(9,3), t text, k uuid, j jsonb, ts timestamp(3),
+    v varchar(4))"""
+
+
+def test_what_mariadb_writes_goes_into_other_types_where_nothing_is_lost(request, tmp_path, caplog, monkeypatch):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("""CREATE TABLE t (id integer, b tinyint(1), s bigint, n decimal(9,2), t int, k char(36), j longtext,
+        ts timestamp(3) NULL, v varchar(4))""")
+    source.insert("t", [
+        (1, 1, -32768, "123456.10", 7, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", '{"b": [1.10]}', "2024-02-29 23:30:00.125", "ab  "),
+        (2, 0, 32767, "-0.01", -1, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "null", "1970-01-01 00:00:01", ""),
+        (3, *[None] * 8),
+    ])  # fmt: skip
+    target.run(NARROW)
+    target.run(NARROW.replace("TABLE u", "TABLE w"))
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u", mode="append")
+    assert routes(caplog) == ["lines"]
+    monkeypatch.setattr("jobs.copy_fill.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w", mode="append")
+    assert target.rows("SELECT u::text FROM u ORDER BY id") == target.rows("SELECT w::text FROM w ORDER BY id")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "into", "route"),
+    [
+        ("tinyint", "2", "boolean", "lines"),
+        ("bigint", "40000", "smallint", "lines"),
+        ("text", "nobody", "uuid", "lines"),
+        ("text", "{", "jsonb", "lines"),
+        ("decimal(9,3)", "1.239", "numeric(9,2)", "rows"),
+        ("datetime(6)", "2024-01-01 00:00:00.123456", "timestamp(3)", "rows"),
+        ("varchar(9)", "abcd ", "varchar(4)", "rows"),
+        ("double", "0.1", "real", "rows"),
+        ("bigint", "9007199254740993", "double precision", "rows"),
+    ],
+)
+def test_what_another_type_would_round_or_cut_is_refused_and_named(request, tmp_path, caplog, kind, value, into, route):
+    source, target = place(request, "mariadb", tmp_path), place(request, "postgresql", tmp_path)
+    source.run(f"CREATE TABLE t (id integer, v {kind})")
+    source.insert("t", [(1, None), (2, value)])
+    target.run(f"CREATE TABLE u (id integer, v {into})")
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match="^Row 2, column 'v', value"):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.rows("SELECT * FROM u")) == ([route], [])
+
+
 @pytest.mark.parametrize(
     ("kind", "value"), [("datetime", "0000-00-00 00:00:00"), ("time", "25:00:00"), ("text", "a\0b")]
 )
