@@ -51,7 +51,7 @@ class Filling:
             identical=source is target and all(wanted.type == column.type for wanted, column in pairs),
             coerced=any(self.columns.coercions),
             adapted=any(changes),
-            same_server=self._same_server(),
+            same_server=not (self.fresh and target.freezes) and self._same_server(),
             carried=frozenset(
                 name for name, route in target.routes.items() if all(route.carries(*pair) for pair in pairs)
             ),

@@ -45,6 +45,8 @@ class Dialect:
     routes: ClassVar[Mapping[str, Route]] = {}
     # How a table that was loaded beside another takes its place; None where rows are moved instead.
     swap: ClassVar[type[Swap] | None] = None
+    # Whether `load` and its like show a fresh table's rows to older snapshots too, to which those of an INSERT would be missing.
+    freezes: ClassVar[bool] = False
     # Whether the table that an overwrite replaces can be kept: `tables` and `make_like` are there.
     keeps_previous: ClassVar[bool] = False
     # Whether two spellings of a name that differ only in case are one table.

@@ -59,6 +59,7 @@ class PostgreSQL(Dialect):
     overriding = "OVERRIDING SYSTEM VALUE"
     swap = PostgreSQLSwap
     keeps_previous = True
+    freezes = True
     routes: ClassVar[dict[str, Route]] = {
         "inside": Route(copy_inside),
         "binary": Route(copy_binary, same_binary),

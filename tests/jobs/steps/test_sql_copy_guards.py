@@ -157,10 +157,13 @@ def test_one_server_copies_by_itself(request, tmp_path, caplog, kind):
     base = place(request, kind, tmp_path)
     base.run("CREATE TABLE t (id integer PRIMARY KEY, v varchar(9), f real, m timestamp(6) NULL)")
     base.insert("t", [(1, "a", 0.1, "2024-03-31 02:30:00.123456"), (2, None, 1e30, None)])
+    base.run("CREATE TABLE u (id integer PRIMARY KEY, v varchar(9), f real, m timestamp(6) NULL)")
     with caplog.at_level("INFO", "nomaflow.step"):
-        for _ in range(2):
-            assert copy(base, base, "t", "u").output["source_rows"] == 2
-    assert (routes(caplog), base.tables()) == (["inside", "inside"], {"t", "u"})
+        for mode in ("append", "overwrite"):
+            assert copy(base, base, "t", "u", mode=mode).output["source_rows"] == 2
+    # A table that takes another's place is frozen by COPY.
+    second = "binary" if kind == "postgresql" else "inside"
+    assert (routes(caplog), base.tables()) == (["inside", second], {"t", "u"})
     assert base.rows("SELECT * FROM u ORDER BY id") == base.rows("SELECT * FROM t ORDER BY id")
 
 
@@ -223,14 +226,14 @@ def test_a_server_that_copies_by_itself_is_stopped(request, tmp_path, cancel_whe
     base.run(f"CREATE TABLE u (v {'text' if kind == 'postgresql' else 'longtext'})")
     base.insert("u", [("old",)])
     sleep = "pg_sleep(3600)::text" if kind == "postgresql" else "concat(sleep(3600), v)"
-    active = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'INSERT INTO%_nomaflow_stash%'"
+    active = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE 'INSERT INTO%sleep(3600)%'"
     if kind == "postgresql":
         active = (
-            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO%_nomaflow_stash%' AND state = 'active'"
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO%sleep(3600)%' AND state = 'active'"
         )
     cancel_when(lambda: watcher.rows(active) == [(1,)])
     with pytest.raises(Cancelled):
-        copy(base, base, None, "u", query=f"SELECT {sleep} AS v FROM u")
+        copy(base, base, None, "u", query=f"SELECT {sleep} AS v FROM u", mode="append")
     wait_for(lambda: watcher.rows(active) == [(0,)], 2, "the statement to end")
     assert base.rows("SELECT v FROM u") == [("old",)]
 

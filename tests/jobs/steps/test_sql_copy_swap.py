@@ -152,8 +152,9 @@ def test_a_transaction_that_has_read_the_table_is_waited_for_and_then_left_alone
     assert (target.rows("SELECT id FROM t ORDER BY id"), target.tables()) == ([(1,), (2,)], {"t"})
 
 
-def test_a_snapshot_from_before_the_exchange_never_sees_an_empty_table(pair, postgresql):
-    source, target = pair
+@pytest.mark.parametrize("beside", [False, True], ids=["other database", "same database"])
+def test_a_snapshot_from_before_the_exchange_never_sees_an_empty_table(pair, postgresql, beside):
+    source, target = pair if not beside else (pair[1], pair[1])
     source.run("CREATE TABLE s (id int)")
     source.insert("s", [(1,), (2,)])
     target.run("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int)")
