@@ -94,7 +94,7 @@ class Copy:
     def _swapped(self) -> int:
         """A table that is loaded beside the target, with all that belongs to it, and takes its place."""
         target, swap = self.target, self.target.needs_swap()
-        together = swap.together
+        together, swap.only_if_empty = swap.together, self.mode == "append"
         columns = target.matching(self.columns.wanted)
         if together:
             target.session.begin()
@@ -113,7 +113,7 @@ class Copy:
                 swap.publish(self.previous.name)
                 self.previous.kept = self.previous.name is not None
             except Refused as error:
-                self.ctx.log.warning("the table stays in its place, and its rows are replaced: %s", error)
+                self.ctx.log.warning("the table stays in its place, and rows are moved into it: %s", error)
                 return self._moved(columns, swap.stash, together)
             return self._finish(columns, published=True)
         except BaseException as error:

@@ -68,6 +68,8 @@ class SQLiteSwap(Swap):
         try:
             if self._definition() != self._made_from or self.obstacles():
                 raise Refused(f"{self.name} has been changed meanwhile")
+            if self.only_if_empty and self.ask(self.dialect.one_row(self.table)):
+                raise Refused(f"{self.name} isn't empty any more")
             self._exchange(keep)
             self.say(["COMMIT"])
         except BaseException:

@@ -35,6 +35,8 @@ class Swap:
         self.table = self.dialect.table(name)
         self.stash_name = TableName(name.schema, stash_of(name))
         self.stash = self.dialect.table(self.stash_name)
+        # Rows that have come into the table meanwhile are no reason against an overwrite. For rows that are to be added, they are.
+        self.only_if_empty = False
 
     def obstacles(self) -> list[str]:
         """Why the table has to stay, each a short sentence; empty when another may take its place."""

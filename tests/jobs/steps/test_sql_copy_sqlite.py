@@ -105,6 +105,18 @@ def test_a_table_that_is_changed_meanwhile_is_not_replaced_by_one_like_it_was(so
     assert target.tables() == {"t", "sqlite_sequence"}
 
 
+def test_rows_that_have_come_meanwhile_stay_beside_those_that_are_added(source, target, caplog):
+    target.run("DELETE FROM t")
+
+    def write(_: int) -> None:
+        target.run("INSERT INTO t (id, n, name) VALUES (7, 7, 'meanwhile')")
+
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, None, "t", query="SELECT id, n, name FROM s", mode="append", on_progress=write)
+    assert (way(caplog), "isn't empty any more" in caplog.text) == ("swap", True)
+    assert content(target) == [(1, 1, "a", 2), (2, 1, None, 2), (7, 7, "meanwhile", 14)]
+
+
 def test_what_a_killed_copy_has_left_is_gone_after_the_next(source, target, tmp_path):
     stash = stash_of(TableName("main", "t"))
     target.run(f"CREATE TABLE {stash} (x int)")
