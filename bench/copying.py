@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -59,6 +60,8 @@ class Seen:
 def main() -> None:
     """Make the rows, measure pair by pair, print."""
     options = _options()
+    # Stopped, it stops its servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="nomaflow-bench-") as name:
         folder = Path(name)
         write_file(folder / "rows.tsv", options.seed, options.rows)

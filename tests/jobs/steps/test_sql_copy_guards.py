@@ -33,11 +33,15 @@ def cancel_when():
         raise Cancelled
 
     before = signal.signal(signal.SIGUSR2, handler)
-    threads = []
+    threads, never = [], []
 
     def start(condition):
         def watch():
-            wait_for(condition, 20, "the statement to run")
+            try:
+                wait_for(condition, 20, "the statement to run")
+            except BaseException as error:
+                never.append(error)
+            # In any case: the test would wait for ever.
             os.kill(os.getpid(), signal.SIGUSR2)
 
         threads.append(threading.Thread(target=watch))
@@ -47,6 +51,7 @@ def cancel_when():
     for thread in threads:
         thread.join()
     signal.signal(signal.SIGUSR2, before)
+    assert never == []
 
 
 @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
