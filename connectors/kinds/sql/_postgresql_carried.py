@@ -97,10 +97,18 @@ UNION ALL SELECT format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s USING INDEX %%I%
 ORDER BY 2, 3
 """
 
-# Gives it the foreign keys to other tables. They hold up who writes to those: made at the last moment.
+# Gives it the foreign keys to other tables. They hold up who writes to those: made at the last moment, before readers are kept out.
 REFERENCES = f"""{TABLE}
 SELECT format('ALTER TABLE %%s ADD CONSTRAINT %%I %%s', %(stash)s, c.conname, pg_get_constraintdef(c.oid)) FROM t
   JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype = 'f' ORDER BY c.oid
+"""
+
+# Locks the views that read the table, and changes nothing. Their readers lock first the view and then the table: so do we.
+VIEWS = f"""{TABLE}
+SELECT DISTINCT format('ALTER VIEW %%I.%%I OWNER TO %%I', n.nspname, c.relname, pg_get_userbyid(c.relowner)) FROM t
+  JOIN pg_depend d ON d.refclassid = 'pg_class'::regclass AND d.refobjid = t.oid AND d.classid = 'pg_rewrite'::regclass
+  JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class AND c.relkind = 'v'
+  JOIN pg_namespace n ON n.oid = c.relnamespace
 """
 
 # Gives it everything else, and the table's name; the views that read the table read it from then on.

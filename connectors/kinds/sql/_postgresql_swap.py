@@ -12,9 +12,15 @@ import psycopg
 
 from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import TableName
-from connectors.kinds.sql._postgresql_carried import EXCHANGE, FINISH, LET_GO, MAKE, OBSTACLES, REFERENCES
+from connectors.kinds.sql._postgresql_carried import EXCHANGE, FINISH, LET_GO, MAKE, OBSTACLES, REFERENCES, VIEWS
 from connectors.kinds.sql._route import Refused
 from connectors.kinds.sql._swap import LOCK_ATTEMPTS, LOCK_SECONDS, OLD, PAUSE_SECONDS, Swap
+
+# Somebody who waits for us while we wait for him must not be the one whose transaction is cancelled as a deadlock.
+PATIENCE = (
+    "SELECT set_config('lock_timeout', least(%s, setting::int / 2)::text, true) FROM pg_settings "
+    "WHERE name = 'deadlock_timeout'"
+)
 
 
 class PostgreSQLSwap(Swap):
@@ -50,14 +56,9 @@ class PostgreSQLSwap(Swap):
 
     def _exchange(self, keep: TableName | None) -> None:
         old = keep.table if keep else OLD + self.stash_name.table[-12:]
-        self.say(
-            [
-                *self._written(REFERENCES),
-                f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'",
-                f"LOCK TABLE {self.table} IN ACCESS EXCLUSIVE MODE",
-                "SET LOCAL lock_timeout = 0",
-            ]
-        )
+        self.ask(PATIENCE, [round(LOCK_SECONDS * 1000)])
+        lock = f"LOCK TABLE {self.table} IN ACCESS EXCLUSIVE MODE"
+        self.say([*self._written(REFERENCES), *self._written(VIEWS), lock])
         # What has come to depend on the table since the copy began is seen now, and can't come any more.
         obstacles = self.obstacles()
         if obstacles:
