@@ -7,6 +7,7 @@ from typing import Any
 
 from connectors.kinds.sql import Column
 from jobs.coercion import Rules, coerce
+from jobs.copy_drift import drift_of, settle
 from jobs.copy_rows import Change
 from jobs.copy_source import Source
 from jobs.copy_target import Target
@@ -23,6 +24,8 @@ class Columns:
     wanted: Sequence[Column]
     # What the step's own rules (jde) make of each value.
     coercions: Sequence[Change | None]
+    # Those of `wanted` that a target which is there already doesn't have yet.
+    added: Sequence[Column] = ()
 
     def new_key(self, source: Source, target: Target, asked: Sequence[str]) -> list[str]:
         """The primary key of a table that is to be made: the key asked for, or the source's."""
@@ -37,7 +40,10 @@ class Columns:
 
 
 def choose(source: Source, target: Target, config: dict[str, Any], log: Logger) -> Columns:
-    """The columns that are asked for, without those that the target computes. StepFailed when two would have one name."""
+    """The columns that are asked for, without those that the target computes.
+
+    StepFailed when two would have one name, or when the target's are others and `schema_drift` doesn't take that.
+    """
     asked = config["columns"]
     rules = _rules(source, config)
     generated = {column.name.casefold() for column in target.known if column.generated}
@@ -54,7 +60,17 @@ def choose(source: Source, target: Target, config: dict[str, Any], log: Logger) 
         wanted.append(shaped)
         coercions.append(change)
     _refuse_doubles([column.name for column in wanted])
-    return Columns(read, wanted, coercions)
+    if not target.exists:
+        return Columns(read, wanted, coercions)
+    drift = drift_of(wanted, target.known, picked=bool(asked) or source.query is not None)
+    left_out = settle(drift, config["schema_drift"], bool(asked), target.name, log)
+    kept = [index for index, column in enumerate(wanted) if column not in left_out]
+    return Columns(
+        [read[index] for index in kept],
+        [wanted[index] for index in kept],
+        [coercions[index] for index in kept],
+        [column for column in drift.added if column not in left_out],
+    )
 
 
 def _refuse_doubles(names: Sequence[str]) -> None:

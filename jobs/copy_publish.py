@@ -22,6 +22,8 @@ class Facts(NamedTuple):
     loads_directly: bool
     # A CREATE TABLE is undone by a rollback.
     transactional_ddl: bool
+    # New columns are added to a target that is there: to keep its readers out isn't begun before all rows have been read.
+    widens: bool
     # Why no other table may take the target's place; None where the database has no way to do so.
     obstacles: Sequence[str] | None
 
@@ -43,7 +45,9 @@ def way_of(facts: Facts) -> Way:
         return Way("made" if beside else "straight" if facts.loads_directly else "gathered", "the table is new")
     if facts.mode == "append" and not facts.loads_directly and not (facts.empty and free):
         return Way("gathered", "the database isn't locked before all rows have been read")
-    if facts.loads_directly and (facts.mode == "append" or facts.empty):
+    if facts.widens and facts.mode == "append" and facts.loads_directly:
+        return Way("gathered", "rows and columns are added")
+    if facts.loads_directly and not facts.widens and (facts.mode == "append" or facts.empty):
         return Way("straight", "the table is empty" if facts.empty else "rows are added")
     if facts.obstacles is None:
         return Way("gathered", "this database can't put one table in the place of another")

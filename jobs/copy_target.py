@@ -25,6 +25,7 @@ class Target:
         # The columns of the table as it is, or as it's going to be made.
         self.planned = self.known
         self.created = False
+        self._widened: list[Column] = []
         self.swap = self.dialect.swap(session, self.name) if self.dialect.swap else None
 
     def _read_columns(self, name: TableName) -> list[Column]:
@@ -110,11 +111,42 @@ class Target:
         self.planned = self._read_columns(made)
         return self.matching(wanted)
 
+    def widen(self, quoted: str, added: Sequence[Column]) -> None:
+        """Give a table, the target or one like it, columns for what is new at the source.
+
+        Where that ends the transaction, another one begins.
+        """
+        between = bool(added) and self.session.in_transaction and not self.dialect.transactional_ddl
+        if between:
+            self.session.commit()
+        for column in added:
+            named, spelled = self.dialect.quote(column.name), self.dialect.type_name(column, in_key=False)
+            # Said aloud, because older servers make of a bare TIMESTAMP something else.
+            sql = f"ALTER TABLE {quoted} {self.dialect.add_column} {named} {spelled} NULL"
+            self.session.call(lambda sql=sql: self.dialect.execute(self.session.raw, sql))  # type: ignore[misc]
+            if quoted == self.quoted:
+                self._widened.append(column)
+        if between:
+            self.session.begin()
+
+    def plan_wider(self, quoted: str, added: Sequence[Column]) -> None:
+        """The target's columns as they're going to be, by a table that has been widened already."""
+        if added:
+            query = f"SELECT {self.dialect.names(column.name for column in added)} FROM {quoted}"
+            more = self.session.call(lambda: self.dialect.query_columns(self.session.raw, query))
+            self.planned = [*self.known, *more]
+
     def needs_swap(self) -> Swap:
         """The exchange of the target for another table, where the database can do it."""
         if self.swap is None:
             raise AssertionError(f"{self.dialect.label} can't put one table in the place of another")
         return self.swap
+
+    def narrow(self) -> None:
+        """After a failure: drop the columns that this copy has added, where the rollback doesn't."""
+        for column in [] if self.dialect.transactional_ddl or self.session.raw is None else self._widened:
+            sql = f"ALTER TABLE {self.quoted} DROP COLUMN {self.dialect.quote(column.name)}"
+            self.session.call(lambda sql=sql: self.dialect.execute(self.session.raw, sql))  # type: ignore[misc]
 
     def drop_created(self) -> None:
         """After a failure: drop the table that this copy has made, where the rollback doesn't."""

@@ -48,6 +48,7 @@ class Copy:
             target.exists and target.is_empty(),
             target.dialect.loads_directly,
             target.dialect.transactional_ddl,
+            bool(self.columns.added),
             self._obstacles(),
         )
         way = way_of(facts)
@@ -59,6 +60,7 @@ class Copy:
             target.session.rollback()
             if target.session.raw is not None:
                 self.previous.forget()
+                target.narrow()
             raise
 
     def _obstacles(self) -> list[str] | None:
@@ -95,7 +97,6 @@ class Copy:
         """A table that is loaded beside the target, with all that belongs to it, and takes its place."""
         target, swap = self.target, self.target.needs_swap()
         together, swap.only_if_empty = swap.together, self.mode == "append"
-        columns = target.matching(self.columns.wanted)
         if together:
             target.session.begin()
         target.lock()
@@ -105,6 +106,7 @@ class Copy:
                 self.ctx.log.info("the table stays in its place: %s", "; ".join(lacking))
                 swap.clear()
                 return self._gathered(locked=True)
+            columns = self._widened(swap.stash)
             self._load_beside(columns, together)
             self._guard_shrink()
             try:
@@ -152,7 +154,7 @@ class Copy:
         if not together:
             self.previous.make_early()
             self.target.session.begin()
-        self._publish(self._staging(columns), stash)
+        self._publish(columns, stash)
         if together:
             swap.clear()
         rows = self._finish(columns)
@@ -181,8 +183,8 @@ class Copy:
         if together and not locked:
             target.lock()
         if target.exists:
-            columns = target.matching(self.columns.wanted)
-            stash = self._staging(columns).create()
+            stash = self._known_columns().create()
+            columns = self._widened(stash)
         else:
             stash = target.create_stash(self.columns.wanted, self.key)
             columns = target.matching(self.columns.wanted)
@@ -194,10 +196,20 @@ class Copy:
             columns = target.matching(columns)
         self._check_arrived(stash)
         self._guard_shrink()
-        staging = self._staging(columns)
-        self._publish(staging, stash)
-        staging.drop(stash)
+        self._publish(columns, stash).drop(stash)
         return self._finish(columns)
+
+    def _widened(self, stash: str) -> Sequence[Column]:
+        """The columns of the copy in a table like the target, which has been given those that the target lacks."""
+        self.target.widen(stash, self.columns.added)
+        self.target.plan_wider(stash, self.columns.added)
+        return self.target.matching(self.columns.wanted)
+
+    def _known_columns(self) -> Staging:
+        """The columns of the copy that the target has already."""
+        added = set(self.columns.added)
+        columns = self.target.matching([column for column in self.columns.wanted if column not in added])
+        return self._staging(columns)
 
     def _staging(self, columns: Sequence[Column]) -> Staging:
         keys = self.target.key(self.config["key_columns"], columns) if self.mode == "upsert" else []
@@ -205,11 +217,14 @@ class Copy:
 
     # --- before and after publishing --------------------------------------------------------------------------------
 
-    def _publish(self, staging: Staging, stash: str) -> None:
+    def _publish(self, columns: Sequence[Column], stash: str) -> Staging:
         if self._replaces:
             self.previous.keep_rows()
         self._tell_publishing()
+        self.target.widen(self.target.quoted, self.columns.added)
+        staging = self._staging(columns)
         self.target.publish(self.mode, staging, stash)
+        return staging
 
     def _tell_publishing(self) -> None:
         self.ctx.log.info("publishing %s rows into %s", f"{self.done:,}", self.target.name)

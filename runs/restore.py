@@ -59,6 +59,7 @@ def restoring(run: Run, step_name: str, now: datetime) -> tuple[dict[str, Any], 
         "op_kwargs": step.get("op_kwargs") or {},
         "timeout_seconds": step.get("timeout_seconds"),
         "source": {**target, "table": kept[step_name].table},
+        "schema_drift": "add",
         **{name: step[name] for name in CARRIED if name in step},
     }
     given = replay_overrides(run)

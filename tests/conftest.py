@@ -15,6 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 pytest_plugins = ["tests.servers.fixtures"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that start processes of ours or a browser run one after another: two at once would time each other."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("flow", "browser", "reliability")):
+            item.add_marker(pytest.mark.xdist_group("processes"))
+
+
 @pytest.fixture(autouse=True)
 def fresh_cache() -> Iterator[None]:
     """What one test has counted there doesn't hold up the next."""

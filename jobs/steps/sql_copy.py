@@ -83,6 +83,12 @@ class SqlCopyForm(ConfigForm):
     key_columns = ListField(required=False, help_text="For upsert. Empty: the target's primary key")
     where = CodeField(required=False, help_text="Condition on the source's rows, without WHERE")
     batch_size = forms.IntegerField(min_value=1, max_value=1_000_000, initial=10_000, required=False)
+    schema_drift = forms.ChoiceField(
+        choices=[("fail", "fail"), ("add", "add"), ("ignore", "ignore")],
+        initial="fail",
+        required=False,
+        help_text="Columns that only one side has: fail and name them, add the new ones to the target, or ignore",
+    )
     shrink_guard_percent = forms.FloatField(
         required=False,
         validators=[MinValueValidator(0), MaxValueValidator(100)],

@@ -33,7 +33,8 @@ class Column:
 
     `size` is bits for int and float, digits for decimal, the longest length for text (characters) and bytes; None is
     unlimited or unknown. `scale` is digits after the point for decimal, digits of a second for times.
-    `generated` columns are computed by the database and can't be written.
+    `generated` columns are computed by the database and can't be written; `filled` ones get a value (a default, the next of a
+    sequence) when a row comes without one.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Column:
     nullable: bool = True
     generated: bool = False
     dialect: str = ""
+    filled: bool = False
 
 
 class TableName(NamedTuple):

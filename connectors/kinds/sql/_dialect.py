@@ -56,6 +56,8 @@ class Dialect:
     # Whether a stream may share its connection with other statements.
     stream_shares: ClassVar[bool] = False
     begin_sql: ClassVar[str | None] = "BEGIN"
+    # What stands before a new column in an ALTER TABLE.
+    add_column: ClassVar[str] = "ADD COLUMN"
     # Text between the column list and SELECT of an INSERT, so that identity columns take the copied values.
     overriding: ClassVar[str] = ""
 

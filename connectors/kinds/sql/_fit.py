@@ -16,6 +16,8 @@ from connectors.kinds.sql._column import Column, Misfit
 Change = Callable[[Any], Any]
 # Wide enough that taking zeros off never rounds: PostgreSQL's numeric has at most 131,072 digits before the point, 16,383 after.
 _WIDE = Context(prec=150_000)
+DATED = re.compile(r"[+-]?\d{4,}-\d")
+ZONED = re.compile(r":\d\d(?:\.\d*)?\s*(?:[zZ]|[+-]\d\d(?::?\d\d){0,2})$")
 FRACTION = re.compile(r"\.(\d*)")
 
 
@@ -167,6 +169,9 @@ def to_date(value: Any) -> Any:
 def _to_times(source: Column, target: Column) -> Change:
     digits, zoned = _fraction(target), target.kind == "instant"
     moved = source.kind == "instant" and not zoned
+    free = source.kind in ("text", "other", "json") or source.dialect == "sqlite"
+    dated = (target.kind != "time") if source.kind == "time" or target.kind == "time" else None
+    zoneless = free and target.kind != "instant" and not moved
 
     def change(value: Any) -> Any:
         text = not_binary(value)
@@ -174,6 +179,11 @@ def _to_times(source: Column, target: Column) -> Change:
             return text
         if len(_second_digits(text)) > digits:
             raise Misfit(f"it has more than {digits} digits of a second")
+        # Databases would drop what a column has no place for, and say nothing.
+        if dated is not None and bool(DATED.match(text)) is not dated:
+            raise Misfit("it has no date" if dated else "it has a date")
+        if zoneless and ZONED.search(text):
+            raise Misfit("it has a time zone, and the column keeps none")
         return utc_text(text) if moved else text
 
     return change

@@ -51,6 +51,7 @@ def column_of(
     scale: int | None,
     nullable: bool,
     generated: bool,
+    filled: bool = False,
 ) -> Column:
     """A column by its declared type `native` and the type's bare name `data`."""
     kind = KINDS.get(data, "other")
@@ -63,7 +64,7 @@ def column_of(
         size, scale = SIZES[data], None
     elif kind in ("text", "bytes"):
         scale = None
-    return Column(name, native, kind, size, scale, nullable, generated, "mysql")
+    return Column(name, native, kind, size, scale, nullable, generated, "mysql", filled)
 
 
 def column_of_result(field: Any) -> Column:

@@ -37,7 +37,9 @@ FROM_TEXT: dict[str, Callable[[str], Any]] = {
 }
 
 
-def column_of(name: str, spelled: str, native: str, nullable: bool = True, generated: bool = False) -> Column:
+def column_of(
+    name: str, spelled: str, native: str, nullable: bool = True, generated: bool = False, filled: bool = False
+) -> Column:
     """A column from the text of its type; `native` is what it's declared as, a domain perhaps."""
     match = re.fullmatch(r"([a-z ]+?)(?:\((\d+)(?:,(-?\d+))?\))?((?: with(?:out)? time zone)?)", spelled)
     base = match[1] + match[4] if match else spelled
@@ -50,7 +52,7 @@ def column_of(name: str, spelled: str, native: str, nullable: bool = True, gener
         scale = numbers[0]
     elif kind == "text":
         size = numbers[0]
-    return Column(name, native, kind, size, scale, nullable, generated, "postgresql")
+    return Column(name, native, kind, size, scale, nullable, generated, "postgresql", filled)
 
 
 def type_for(column: Column, in_key: bool) -> str:

@@ -24,7 +24,7 @@ def affinity_of(declared: str) -> str:
     return "NUMERIC" if upper else "BLOB"
 
 
-def column_of(name: str, declared: str, nullable: bool, generated: bool) -> Column:
+def column_of(name: str, declared: str, nullable: bool, generated: bool, filled: bool = False) -> Column:
     """A column by its declared type, as people mean it rather than as SQLite treats it."""
     upper = declared.upper()
     numbers = [int(n) for n in re.findall(r"\d+", upper)]
@@ -49,7 +49,7 @@ def column_of(name: str, declared: str, nullable: bool, generated: bool) -> Colu
         size, scale = numbers[0], numbers[1] if len(numbers) > 1 else 0
     elif kind == "text" and numbers:
         size = numbers[0]
-    return Column(name, declared, kind, size, scale, nullable, generated, "sqlite")
+    return Column(name, declared, kind, size, scale, nullable, generated, "sqlite", filled)
 
 
 def kept_as_it_is(source: Column, target: Column) -> bool:

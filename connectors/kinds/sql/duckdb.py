@@ -6,6 +6,7 @@ run on the connection itself, and only reading streams gets a connection of its 
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -121,11 +122,14 @@ class DuckDB(Dialect):
     def columns(self, raw: Any, name: TableName) -> list[Column]:
         """From information_schema."""
         rows = raw.execute(
-            "SELECT column_name, data_type, is_nullable FROM information_schema.columns "
+            "SELECT column_name, data_type, is_nullable, column_default FROM information_schema.columns "
             "WHERE table_schema = coalesce(?, current_schema()) AND table_name = ? ORDER BY ordinal_position",
             [name.schema, name.table],
         ).fetchall()
-        return [_column(column, spelled, nullable == "YES") for column, spelled, nullable in rows]
+        return [
+            replace(_column(column, spelled, nullable == "YES"), filled=default not in (None, "NULL"))
+            for column, spelled, nullable, default in rows
+        ]
 
     def query_columns(self, raw: Any, sql: str) -> list[Column]:
         """From DESCRIBE."""

@@ -4,6 +4,7 @@ Written from the driver's and server's manuals and not run against a server: try
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -42,6 +43,7 @@ class SQLServer(Dialect):
     name = "mssql"
     label = "SQL Server"
     paramstyle = "qmark"
+    add_column = "ADD"
     default_port = 1433
     quotes = ("[", "]")
     begin_sql = "BEGIN TRANSACTION"
@@ -97,12 +99,13 @@ class SQLServer(Dialect):
         """From sys.columns."""
         rows = self.execute(
             raw,
-            "SELECT c.name, t.name, c.max_length, c.precision, c.scale, c.is_nullable, c.is_computed "
+            "SELECT c.default_object_id, c.is_identity, "
+            "c.name, t.name, c.max_length, c.precision, c.scale, c.is_nullable, c.is_computed "
             "FROM sys.columns c JOIN sys.types t ON t.user_type_id = c.system_type_id "
             "WHERE c.object_id = OBJECT_ID(?) ORDER BY c.column_id",
             [self.table(name)],
         ).fetchall()
-        return [_column(*row) for row in rows]
+        return [replace(_column(*row), filled=bool(default or identity)) for default, identity, *row in rows]
 
     def query_columns(self, raw: Any, sql: str) -> list[Column]:
         """From sp_describe_first_result_set's function."""

@@ -192,7 +192,7 @@ class MySQL(Dialect):
         rows = self._rows(
             raw,
             "SELECT column_name, column_type, data_type, is_nullable, character_maximum_length, numeric_precision, "
-            "numeric_scale, datetime_precision, extra FROM information_schema.columns "
+            "numeric_scale, datetime_precision, extra, column_default FROM information_schema.columns "
             "WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s ORDER BY ordinal_position",
             [name.schema, name.table],
         )
@@ -206,8 +206,10 @@ class MySQL(Dialect):
                 scale if scale is not None else digits,
                 nullable == "YES",
                 "GENERATED" in extra.upper() and "DEFAULT_GENERATED" not in extra.upper(),
+                # MariaDB writes NULL as a word.
+                "auto_increment" in extra or default not in (None, "NULL"),
             )
-            for column, native, data, nullable, length, precision, scale, digits, extra in rows
+            for column, native, data, nullable, length, precision, scale, digits, extra, default in rows
         ]
 
     def query_columns(self, raw: Any, sql: str) -> list[Column]:

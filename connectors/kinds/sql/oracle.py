@@ -4,6 +4,7 @@ Written from the driver's and server's manuals and not run against a server: try
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, ClassVar
 
@@ -46,6 +47,7 @@ class Oracle(Dialect):
     paramstyle = "named"
     default_port = 1521
     runs_blocks = True
+    add_column = "ADD"
     transactional_ddl = False
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {"tcp_connect_timeout": whole_seconds}
 
@@ -110,13 +112,14 @@ class Oracle(Dialect):
         """From all_tab_cols; names are matched as they're written, which is upper case for most tables."""
         rows = self.execute(
             raw,
-            "SELECT column_name, data_type, data_precision, data_scale, char_length, nullable, virtual_column "
+            "SELECT column_name, data_type, data_precision, data_scale, char_length, nullable, virtual_column, default_length "
             "FROM all_tab_cols WHERE owner = coalesce(:owner, sys_context('USERENV', 'CURRENT_SCHEMA')) "
             "AND table_name = :name AND hidden_column = 'NO' ORDER BY column_id",
             {"owner": name.schema, "name": name.table},
         ).fetchall()
         return [
-            _column(n, t, p, s, length, null == "Y", virtual == "YES") for n, t, p, s, length, null, virtual in rows
+            replace(_column(n, t, p, s, length, null == "Y", virtual == "YES"), filled=bool(default))
+            for n, t, p, s, length, null, virtual, default in rows
         ]
 
     def query_columns(self, raw: Any, sql: str) -> list[Column]:

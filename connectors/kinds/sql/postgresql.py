@@ -172,12 +172,12 @@ class PostgreSQL(Dialect):
             "SELECT a.attname, format_type(a.atttypid, a.atttypmod), "
             "format_type(coalesce(nullif(t.typbasetype, 0), a.atttypid), "
             "            CASE WHEN t.typbasetype <> 0 THEN t.typtypmod ELSE a.atttypmod END), "
-            "a.attnotnull, a.attgenerated <> '' "
+            "a.attnotnull, a.attgenerated <> '', a.atthasdef OR a.attidentity <> '' "
             "FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid "
             "WHERE a.attrelid = to_regclass(%s) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum",
             [self.table(name)],
         ).fetchall()
-        return [column_of(n, kind, native, not filled, generated) for n, native, kind, filled, generated in rows]
+        return [column_of(n, kind, native, not full, made, filled) for n, native, kind, full, made, filled in rows]
 
     def query_columns(self, raw: Any, sql: str) -> list[Column]:
         """What the server's planner says, types with their modifiers."""

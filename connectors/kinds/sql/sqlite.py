@@ -130,10 +130,14 @@ class SQLite(Dialect):
     def columns(self, raw: Any, name: TableName) -> list[Column]:
         """Declared types; a column without one is what its first rows hold."""
         rows = raw.execute(
-            'SELECT name, type, "notnull", hidden FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1 ORDER BY cid',
+            'SELECT name, type, "notnull", hidden, dflt_value, pk FROM pragma_table_xinfo(?, ?) WHERE hidden <> 1 ORDER BY cid',
             [name.table, name.schema or "main"],
         ).fetchall()
-        columns = [column_of(n, declared, not notnull, hidden in (2, 3)) for n, declared, notnull, hidden in rows]
+        alone = sum(row[5] > 0 for row in rows) == 1
+        columns = [
+            column_of(n, declared, not notnull, hidden in (2, 3), _filled(declared, default, alone and pk > 0))
+            for n, declared, notnull, hidden, default, pk in rows
+        ]
         unknown = [column.name for column in columns if column.kind == "other"]
         seen = self._seen(raw, name, unknown) if unknown else {}
         return [replace(c, kind=seen[c.name], size=None) if c.name in seen else c for c in columns]
@@ -256,6 +260,11 @@ class SQLite(Dialect):
     def differs(self, column: Column, left: str, right: str) -> str:
         """Byte by byte, whatever collation the column has."""
         return f"{left} IS NOT {right} COLLATE BINARY"
+
+
+def _filled(declared: str, default: str | None, key: bool) -> bool:
+    """Whether a row that comes without a value gets one: by a default, or because the column is the row's number."""
+    return default not in (None, "NULL") or (key and declared.upper() == "INTEGER")
 
 
 class _Task:

@@ -185,7 +185,7 @@ def test_a_row_that_breaks_a_rule_of_the_target_is_named_and_changes_nothing(pai
     assert (target.rows("SELECT id FROM t"), target.tables()) == ([(7,)], {"parent", "t"})
 
 
-FACTS = Facts("overwrite", True, False, True, True, ())
+FACTS = Facts("overwrite", True, False, True, True, False, ())
 
 
 @pytest.mark.parametrize(
@@ -197,6 +197,10 @@ FACTS = Facts("overwrite", True, False, True, True, ())
         (FACTS._replace(empty=True), "straight"),
         (FACTS._replace(mode="append"), "straight"),
         (FACTS._replace(mode="append", loads_directly=False), "gathered"),
+        (FACTS._replace(mode="append", widens=True), "gathered"),
+        (FACTS._replace(mode="append", widens=True, empty=True), "gathered"),
+        (FACTS._replace(empty=True, widens=True), "swap"),
+        (FACTS._replace(empty=True, widens=True, obstacles=("x",)), "gathered"),
         (FACTS._replace(mode="upsert"), "gathered"),
         (FACTS._replace(exists=False), "straight"),
         (FACTS._replace(exists=False, transactional_ddl=False), "made"),
