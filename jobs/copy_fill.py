@@ -16,8 +16,12 @@ from jobs.copy_target import Target
 class Filling:
     """The rows of one copy; `done` counts those that have arrived."""
 
-    def __init__(self, ctx: Context, source: Source, target: Target, columns: Columns, batch_size: int) -> None:
+    def __init__(
+        self, ctx: Context, source: Source, target: Target, columns: Columns, batch_size: int, apart: bool
+    ) -> None:
         self.ctx, self.source, self.target, self.columns, self.batch_size = ctx, source, target, columns, batch_size
+        # Rows are read by the source's own session alone.
+        self.apart = apart
         self.fresh = False
         self.done = 0
         self.began = time.perf_counter()
@@ -41,6 +45,10 @@ class Filling:
             except Refused as error:
                 self.ctx.log.warning("the route %r can't be taken, the next one is tried: %s", way.route, error)
                 self.done = 0
+                if self.apart:
+                    # A statement that broke off has broken the transaction.
+                    self.source.session.rollback()
+                    self.source.session.begin_snapshot()
 
     def _facts(self, columns: Sequence[Column], changes: Sequence[Change | None]) -> Facts:
         source, target = self.source.dialect, self.target.dialect
@@ -53,7 +61,9 @@ class Filling:
             adapted=any(changes),
             same_server=not (self.fresh and target.freezes) and self._same_server(),
             carried=frozenset(
-                name for name, route in target.routes.items() if all(route.carries(*pair) for pair in pairs)
+                name
+                for name, route in target.routes.items()
+                if all(route.carries(*pair) for pair in pairs) and not (self.apart and route.reads_itself)
             ),
         )
 

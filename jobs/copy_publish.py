@@ -24,6 +24,8 @@ class Facts(NamedTuple):
     transactional_ddl: bool
     # New columns are added to a target that is there: to keep its readers out isn't begun before all rows have been read.
     widens: bool
+    # The rows are looked at before they're among those of the target.
+    verifies: bool
     # Why no other table may take the target's place; None where the database has no way to do so.
     obstacles: Sequence[str] | None
 
@@ -47,6 +49,8 @@ def way_of(facts: Facts) -> Way:
         return Way("gathered", "the database isn't locked before all rows have been read")
     if facts.widens and facts.mode == "append" and facts.loads_directly:
         return Way("gathered", "rows and columns are added")
+    if facts.verifies and facts.mode == "append" and not facts.empty:
+        return Way("gathered", "the checksum is of the rows that are added")
     if facts.loads_directly and not facts.widens and (facts.mode == "append" or facts.empty):
         return Way("straight", "the table is empty" if facts.empty else "rows are added")
     if facts.obstacles is None:

@@ -12,6 +12,7 @@ from jobs.copy_previous import Previous
 from jobs.copy_publish import Facts, way_of
 from jobs.copy_source import Source
 from jobs.copy_target import Target
+from jobs.copy_verify import Verifying
 from jobs.steptype import StepFailed
 
 # Fewer rows lost than this are everyday, whatever share of a small table they are.
@@ -25,7 +26,10 @@ class Copy:
         self.ctx, self.config, self.source, self.target = ctx, config, source, target
         self.mode: str = config["mode"]
         self.columns = choose(source, target, config, ctx.log)
-        self.filling = Filling(ctx, source, target, self.columns, config["batch_size"] or 10_000)
+        self.verifying = Verifying(source, target.session, ctx.log) if config["verify"] == "checksum" else None
+        if self.verifying:
+            self.verifying.begin()
+        self.filling = Filling(ctx, source, target, self.columns, config["batch_size"] or 10_000, bool(self.verifying))
         self.previous = Previous(target, config["keep_previous"], datetime.now(UTC))
         self.key = [] if target.exists else self.columns.new_key(source, target, config["key_columns"])
 
@@ -49,6 +53,7 @@ class Copy:
             target.dialect.loads_directly,
             target.dialect.transactional_ddl,
             bool(self.columns.added),
+            self.verifying is not None,
             self._obstacles(),
         )
         way = way_of(facts)
@@ -87,6 +92,7 @@ class Copy:
             columns = target.matching(self.columns.wanted)
             fresh = target.created and target.dialect.transactional_ddl
             self.filling.fill(target.quoted, columns, fresh)
+            self._verify(target.quoted, columns)
             return self._finish(columns)
         except Exception:
             target.session.rollback()
@@ -146,7 +152,7 @@ class Copy:
         self.filling.fill(swap.stash, columns, fresh=True)
         if alone:
             session.commit()
-        self._check_arrived(swap.stash)
+        self._check_arrived(swap.stash, columns)
 
     def _moved(self, columns: Sequence[Column], stash: str, together: bool) -> int:
         """The rows of a stash that couldn't take the target's place, by the statements that gathered rows go by."""
@@ -194,7 +200,7 @@ class Copy:
             target.lock()
             target.create_missing(self.columns.wanted, self.key)
             columns = target.matching(columns)
-        self._check_arrived(stash)
+        self._check_arrived(stash, columns)
         self._guard_shrink()
         self._publish(columns, stash).drop(stash)
         return self._finish(columns)
@@ -229,11 +235,16 @@ class Copy:
     def _tell_publishing(self) -> None:
         self.ctx.log.info("publishing %s rows into %s", f"{self.done:,}", self.target.name)
 
-    def _check_arrived(self, stash: str) -> None:
+    def _verify(self, table: str, columns: Sequence[Column]) -> None:
+        if self.verifying:
+            self.verifying.check(self.columns.read, table, columns)
+
+    def _check_arrived(self, stash: str, columns: Sequence[Column]) -> None:
         """Every row that was read stands in the staging table; a server may take fewer and say nothing."""
         arrived = int(self.target.session.scalar(f"SELECT count(*) FROM {stash}"))
         if arrived != self.done:
             raise StepFailed(f"{self.done:,} rows were read and {arrived:,} arrived; nothing was published.")
+        self._verify(stash, columns)
 
     def _guard_shrink(self) -> None:
         """StepFailed when the source has lost suspiciously much; a warning for what comes near it."""

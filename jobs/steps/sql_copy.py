@@ -83,6 +83,12 @@ class SqlCopyForm(ConfigForm):
     key_columns = ListField(required=False, help_text="For upsert. Empty: the target's primary key")
     where = CodeField(required=False, help_text="Condition on the source's rows, without WHERE")
     batch_size = forms.IntegerField(min_value=1, max_value=1_000_000, initial=10_000, required=False)
+    verify = forms.ChoiceField(
+        choices=[("count", "count"), ("checksum", "checksum")],
+        initial="count",
+        required=False,
+        help_text="What is compared before rows are published: their number, or also a checksum that both databases compute",
+    )
     schema_drift = forms.ChoiceField(
         choices=[("fail", "fail"), ("add", "add"), ("ignore", "ignore")],
         initial="fail",
@@ -127,6 +133,8 @@ class SqlCopyForm(ConfigForm):
         for name, words in ONLY_OVERWRITE.items():
             if cleaned.get(name) not in (None, "") and cleaned.get("mode") in ("append", "upsert"):
                 self.add_error(name, f'Only mode = "overwrite" {words}; leave this out.')
+        if cleaned.get("verify") == "checksum" and cleaned.get("type_coercion") == "jde":
+            self.add_error("verify", 'type_coercion = "jde" changes values, so their checksum changes; use "count".')
         if cleaned.get("type_coercion") == "none":
             for name in JDE_ONLY:
                 if cleaned.get(name):

@@ -8,6 +8,7 @@ from typing import Any
 
 from connectors.definition import ConnectorError, Definition
 from connectors.kind import Kind
+from connectors.kinds.sql._checksum import Checksum, form_of
 from connectors.kinds.sql._client import SqlClient
 from connectors.kinds.sql._column import Column, Misfit, TableName
 from connectors.kinds.sql._dialect import BadRow
@@ -23,6 +24,7 @@ from nomaflow_site.lib.config import ConfigError
 
 __all__ = [
     "BadRow",
+    "Checksum",
     "Column",
     "Misfit",
     "Move",
@@ -38,6 +40,7 @@ __all__ = [
     "UpsertCounts",
     "bare",
     "first_word",
+    "form_of",
     "json_row",
     "json_value",
     "single_statement",

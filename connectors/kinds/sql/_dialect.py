@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from connectors.definition import ConnectorError
+from connectors.kinds.sql._checksum import Checksum
 from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._fit import Change, fit
 from connectors.kinds.sql._route import Route
@@ -45,6 +46,8 @@ class Dialect:
     routes: ClassVar[Mapping[str, Route]] = {}
     # How a table that was loaded beside another takes its place; None where rows are moved instead.
     swap: ClassVar[type[Swap] | None] = None
+    # How rows are summed up; None where they can't be.
+    checksum: ClassVar[type[Checksum] | None] = None
     # Whether `load` and its like show a fresh table's rows to older snapshots too, to which those of an INSERT would be missing.
     freezes: ClassVar[bool] = False
     # Whether the table that an overwrite replaces can be kept: `tables` and `make_like` are there.
@@ -132,6 +135,11 @@ class Dialect:
     def begin(self, raw: Any) -> None:
         """Start a transaction."""
         self.execute(raw, self.begin_sql or "BEGIN")
+
+    def begin_snapshot(self, raw: Any) -> None:
+        """Start a transaction in which every statement sees the same rows. Only where there are checksums."""
+        for sql in self.checksum.begin if self.checksum else ():
+            self.execute(raw, sql)
 
     def commit(self, raw: Any) -> None:
         """End the transaction and keep it."""

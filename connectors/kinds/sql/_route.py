@@ -55,6 +55,8 @@ class Route(NamedTuple):
 
     move: Callable[[Move], None]
     carries: Callable[[Column, Column], bool] = lambda source, target: True
+    # Whether the target's session reads the source's table, which may have changed since the source's session has seen it.
+    reads_itself: bool = False
 
 
 def copy_inside(move: Move) -> None:

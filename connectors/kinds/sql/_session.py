@@ -147,6 +147,11 @@ class Session:
         self.call(lambda: self.dialect.begin(self.raw))
         self.in_transaction = True
 
+    def begin_snapshot(self) -> None:
+        """Start a transaction that sees the rows of this moment to its end."""
+        self.call(lambda: self.dialect.begin_snapshot(self.raw))
+        self.in_transaction = True
+
     def commit(self) -> None:
         """Keep the transaction."""
         self.call(lambda: self.dialect.commit(self.raw))

@@ -28,6 +28,7 @@ from pymysql.converters import conversions
 from connectors.kinds.sql._column import Column, Misfit, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings, text_options, whole_seconds, yes_no
 from connectors.kinds.sql._fit import Change, fit, utc_text
+from connectors.kinds.sql._mysql_checksum import MySQLChecksum
 from connectors.kinds.sql._mysql_infile import Loading, copy_infile, loads_exactly
 from connectors.kinds.sql._mysql_rows import Unbuffered, statements, zoned
 from connectors.kinds.sql._mysql_swap import MySQLSwap
@@ -53,9 +54,10 @@ class MySQL(Dialect):
     transactional_ddl = False
     begin_sql = "START TRANSACTION"
     swap = MySQLSwap
+    checksum = MySQLChecksum
     keeps_previous = True
     routes: ClassVar[dict[str, Route]] = {
-        "inside": Route(copy_inside),
+        "inside": Route(copy_inside, reads_itself=True),
         "infile": Route(copy_infile, loads_exactly),
     }
     # Not here on purpose: local_infile, read_default_file, init_command, unix_socket.

@@ -32,6 +32,7 @@ from connectors.kinds.sql._dialect import (
     whole_seconds,
 )
 from connectors.kinds.sql._mysql_lines import copy_lines, has_line
+from connectors.kinds.sql._postgresql_checksum import PostgreSQLChecksum
 from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, into_table, same_binary
 from connectors.kinds.sql._postgresql_rows import Chunks, converted
 from connectors.kinds.sql._postgresql_swap import PostgreSQLSwap
@@ -58,10 +59,11 @@ class PostgreSQL(Dialect):
     default_port = 5432
     overriding = "OVERRIDING SYSTEM VALUE"
     swap = PostgreSQLSwap
+    checksum = PostgreSQLChecksum
     keeps_previous = True
     freezes = True
     routes: ClassVar[dict[str, Route]] = {
-        "inside": Route(copy_inside),
+        "inside": Route(copy_inside, reads_itself=True),
         "binary": Route(copy_binary, same_binary),
         "text": Route(copy_text),
         "lines": Route(copy_lines, has_line),

@@ -29,6 +29,7 @@ from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Setting
 from connectors.kinds.sql._fit import Change, fit
 from connectors.kinds.sql._route import Route
 from connectors.kinds.sql._sqlite_attach import copy_attached, same_declared
+from connectors.kinds.sql._sqlite_checksum import SQLiteChecksum
 from connectors.kinds.sql._sqlite_lock import Connection
 from connectors.kinds.sql._sqlite_swap import SQLiteSwap
 from connectors.kinds.sql._sqlite_types import affinity_of, column_of, kept_as_it_is, number_kept, text_kept
@@ -55,8 +56,9 @@ class SQLite(Dialect):
     begin_sql = "BEGIN IMMEDIATE"
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {"timeout": whole_seconds}
     swap = SQLiteSwap
+    checksum = SQLiteChecksum
     routes: ClassVar[dict[str, Route]] = {
-        "attach": Route(copy_attached, same_declared),
+        "attach": Route(copy_attached, same_declared, reads_itself=True),
         "values": Route(copy_values, casts),
     }
 

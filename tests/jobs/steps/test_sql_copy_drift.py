@@ -16,7 +16,9 @@ MODES = ("overwrite", "append", "upsert")
 def pair(request, tmp_path) -> list[Place]:
     places = [place(request, name, tmp_path, side) for side, name in zip("st", request.param, strict=True)]
     instant = {"postgresql": "timestamptz", "mariadb": "timestamp(6) NULL", "sqlite": "timestamptz"}
-    places[0].run(f"CREATE TABLE s (id integer PRIMARY KEY, n integer, fresh varchar(9), seen {instant[places[0].kind]})")
+    places[0].run(
+        f"CREATE TABLE s (id integer PRIMARY KEY, n integer, fresh varchar(9), seen {instant[places[0].kind]})"
+    )
     places[0].insert("s", [(1, 10, "new", None), (2, 20, None, None)])
     places[1].run("CREATE TABLE t (id integer PRIMARY KEY, n integer, gone varchar(9), kept varchar(9) DEFAULT 'x')")
     places[1].insert("t", [(1, 9, "old", "old"), (3, 9, "old", "old")])
@@ -47,7 +49,10 @@ def test_by_default_every_column_is_named_and_nothing_changes(pair, mode):
     ("mode", "rows"),
     [
         ("overwrite", [(1, 10, None, "x", "new", None), (2, 20, None, "x", None, None)]),
-        ("upsert", [(1, 10, "old", "old", "new", None), (2, 20, None, "x", None, None), (3, 9, "old", "old", None, None)]),
+        (
+            "upsert",
+            [(1, 10, "old", "old", "new", None), (2, 20, None, "x", None, None), (3, 9, "old", "old", None, None)],
+        ),
     ],
 )
 def test_new_columns_are_added(pair, mode, rows, caplog):

@@ -185,7 +185,7 @@ def test_a_row_that_breaks_a_rule_of_the_target_is_named_and_changes_nothing(pai
     assert (target.rows("SELECT id FROM t"), target.tables()) == ([(7,)], {"parent", "t"})
 
 
-FACTS = Facts("overwrite", True, False, True, True, False, ())
+FACTS = Facts("overwrite", True, False, True, True, False, False, ())
 
 
 @pytest.mark.parametrize(
@@ -198,6 +198,9 @@ FACTS = Facts("overwrite", True, False, True, True, False, ())
         (FACTS._replace(mode="append"), "straight"),
         (FACTS._replace(mode="append", loads_directly=False), "gathered"),
         (FACTS._replace(mode="append", widens=True), "gathered"),
+        (FACTS._replace(mode="append", verifies=True), "gathered"),
+        (FACTS._replace(mode="append", verifies=True, empty=True), "straight"),
+        (FACTS._replace(verifies=True), "swap"),
         (FACTS._replace(mode="append", widens=True, empty=True), "gathered"),
         (FACTS._replace(empty=True, widens=True), "swap"),
         (FACTS._replace(empty=True, widens=True, obstacles=("x",)), "gathered"),
