@@ -26,16 +26,19 @@ class Filling:
         self.done = 0
         self.began = time.perf_counter()
         self.total = source.total()
+        self._route = ""
 
     def fill(self, into: str, columns: Sequence[Column], fresh: bool) -> None:
-        """Bring every row of the source into the table `into`, whose columns these are, by the fastest way that keeps every value.
+        """Bring the rows that the source shows into the table `into`, which has these columns, by the fastest way that is exact.
 
         `fresh` says that the table was made for it in the open transaction, so that nobody else can see it.
         """
-        self.fresh = fresh
+        self.fresh, before = fresh, self.done
         changes = self._changes(columns)
         for way in ways(self._facts(columns, changes)):
-            self.ctx.log.info("rows go by the route %r: %s", way.route, way.words)
+            if way.route != self._route:
+                self.ctx.log.info("rows go by the route %r: %s", way.route, way.words)
+                self._route = way.route
             try:
                 if way.route == "rows":
                     self._by_rows(into, columns, changes)
@@ -44,7 +47,7 @@ class Filling:
                 return
             except Refused as error:
                 self.ctx.log.warning("the route %r can't be taken, the next one is tried: %s", way.route, error)
-                self.done = 0
+                self.done = before
                 if self.apart:
                     # A statement that broke off has broken the transaction.
                     self.source.session.rollback()
@@ -63,7 +66,9 @@ class Filling:
             carried=frozenset(
                 name
                 for name, route in target.routes.items()
-                if all(route.carries(*pair) for pair in pairs) and not (self.apart and route.reads_itself)
+                if all(route.carries(*pair) for pair in pairs)
+                and not (self.apart and route.reads_itself)
+                and not (route.whole and self.source.whole_table is None)
             ),
         )
 

@@ -5,6 +5,7 @@
 | straight | one transaction from the first row to the last, into the table itself |
 | swap     | a table like the target is loaded beside it and takes its place |
 | made     | a new table is loaded under another name and renamed when it's complete |
+| parts    | straight, but the transaction ends after every some thousand rows; what is there is not read again by the next run |
 | gathered | rows wait in a temporary table; a few statements in one transaction bring them into the target |
 """
 
@@ -26,6 +27,8 @@ class Facts(NamedTuple):
     widens: bool
     # The rows are looked at before they're among those of the target.
     verifies: bool
+    # Rows are added in parts that stay, whatever becomes of the others.
+    resumes: bool
     # Why no other table may take the target's place; None where the database has no way to do so.
     obstacles: Sequence[str] | None
 
@@ -39,6 +42,8 @@ class Way(NamedTuple):
 
 def way_of(facts: Facts) -> Way:
     """The first line that holds."""
+    if facts.resumes:
+        return Way("parts", "each part is committed, the next run goes on after the last one")
     free = facts.obstacles is not None and not facts.obstacles
     if facts.mode == "upsert" and facts.exists:
         return Way("gathered", "rows are compared with those that are there")

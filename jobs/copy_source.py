@@ -14,6 +14,8 @@ class Source:
         self.session, self.dialect = session, session.dialect
         self.where = bare(config["where"] or "")
         self.query = bare(client.query_text(config["source__query"])) if config["source__query"] else None
+        # A condition by which only a part of the rows is read.
+        self.window = ""
         self.name: TableName | None = None
         session.call(lambda: self.dialect.prepare_copy(session.raw))
         if self.query is None:
@@ -53,20 +55,21 @@ class Source:
     @property
     def whole_table(self) -> TableName | None:
         """The table that is read from its first row to its last, when it is one."""
-        return None if self.where else self.name
+        return None if self.where or self.window else self.name
 
-    def select(self, expressions: Iterable[str]) -> str:
-        """The statement that answers with these expressions over the columns."""
-        return single_statement(f"SELECT {', '.join(expressions)} {self._from()}")
+    def select(self, expressions: Iterable[str], more: Sequence[str] = ()) -> str:
+        """The statement that answers with these expressions over the columns; `more` are conditions beside those of the source."""
+        return single_statement(f"SELECT {', '.join(expressions)} {self._from(more)}")
 
-    def _from(self) -> str:
+    def _from(self, more: Sequence[str] = ()) -> str:
         # The line ends keep a `--` comment in somebody's text from swallowing what follows.
         origin = self.dialect.table(self.name) if self.name is not None else f"({self.query}\n) q"
-        return f"FROM {origin}" + (f" WHERE ({self.where}\n)" if self.where else "")
+        conditions = [f"({self.where}\n)" if self.where else "", self.window, *more]
+        return f"FROM {origin}" + (f" WHERE {' AND '.join(filter(None, conditions))}" if any(conditions) else "")
 
-    def total(self) -> int | None:
+    def total(self, more: Sequence[str] = ()) -> int | None:
         """How many rows a table has; a query is not run twice to find out."""
-        return int(self.session.scalar(f"SELECT count(*) {self._from()}")) if self.name is not None else None
+        return int(self.session.scalar(self.select(["count(*)"], more))) if self.name is not None else None
 
     def batches(self, columns: Sequence[Column], size: int) -> Generator[list[Any], None, None]:
         """The rows, `size` at a time; a cancel stops the statement on the server."""

@@ -148,6 +148,12 @@ class Target:
             sql = f"ALTER TABLE {self.quoted} DROP COLUMN {self.dialect.quote(column.name)}"
             self.session.call(lambda sql=sql: self.dialect.execute(self.session.raw, sql))  # type: ignore[misc]
 
+    def keep_made(self) -> None:
+        """What has been made and added until now stays, whatever happens."""
+        if self._widened:
+            self.known = self.planned = self._read_columns(self.name)
+        self._widened, self.created = [], False
+
     def drop_created(self) -> None:
         """After a failure: drop the table that this copy has made, where the rollback doesn't."""
         if self.created and not self.dialect.transactional_ddl and self.session.raw is not None:
@@ -156,6 +162,11 @@ class Target:
     def lock(self) -> None:
         """StepFailed when another copy is publishing into the same table."""
         if not self.session.call(lambda: self.dialect.lock_target(self.session.raw, self.name)):
+            raise StepFailed(f"Another copy into {self.name} is running; start this one when it has ended.")
+
+    def hold(self) -> None:
+        """`lock` for several transactions."""
+        if not self.session.call(lambda: self.dialect.hold_target(self.session.raw, self.name)):
             raise StepFailed(f"Another copy into {self.name} is running; start this one when it has ended.")
 
     def is_empty(self) -> bool:

@@ -10,6 +10,7 @@ from jobs.copy_columns import choose
 from jobs.copy_fill import Filling
 from jobs.copy_previous import Previous
 from jobs.copy_publish import Facts, way_of
+from jobs.copy_resume import Resume
 from jobs.copy_source import Source
 from jobs.copy_target import Target
 from jobs.copy_verify import Verifying
@@ -54,11 +55,18 @@ class Copy:
             target.dialect.transactional_ddl,
             bool(self.columns.added),
             self.verifying is not None,
+            bool(self.config["resume_by"]),
             self._obstacles(),
         )
         way = way_of(facts)
         self.ctx.log.info("the way into %s: %s, %s", target.name, way.name, way.words)
-        perform = {"straight": self._straight, "swap": self._swapped, "made": self._made, "gathered": self._gathered}
+        perform = {
+            "straight": self._straight,
+            "swap": self._swapped,
+            "made": self._made,
+            "gathered": self._gathered,
+            "parts": self._in_parts,
+        }
         try:
             return perform[way.name]()
         except Exception:
@@ -98,6 +106,27 @@ class Copy:
             target.session.rollback()
             target.drop_created()
             raise
+
+    def _in_parts(self) -> int:
+        """One transaction for each part of the rows that are missing yet."""
+        target, source, filling = self.target, self.source, self.filling
+        target.hold()
+        target.create_missing(self.columns.wanted, self.key)
+        target.widen(target.quoted, self.columns.added)
+        target.keep_made()
+        resume = Resume(source, target, self.columns, self.config["resume_by"])
+        columns = target.matching(self.columns.wanted)
+        if resume.after is not None:
+            filling.total = source.total(resume.rest())
+            self.ctx.log.info("going on after %s = %s", resume.read.name, resume.after)
+        for window in resume.parts(filling.batch_size):
+            source.window = window
+            target.session.begin()
+            filling.fill(target.quoted, columns, fresh=False)
+            self._settle_numbers(columns)
+            target.session.commit()
+            source.window = ""
+        return target.rows()
 
     def _swapped(self) -> int:
         """A table that is loaded beside the target, with all that belongs to it, and takes its place."""
@@ -263,10 +292,15 @@ class Copy:
         if lost >= WORTH_A_WARNING and percent > limit / 2:
             self.ctx.guard_warning(f"{words}; above {limit:g} % the copy would have refused")
 
+    def _settle_numbers(self, columns: Sequence[Column]) -> None:
+        """Sequences go on behind the values that have come."""
+        session, names = self.target.session, [column.name for column in columns]
+        session.call(lambda: session.dialect.after_load(session.raw, self.target.name, names))
+
     def _finish(self, columns: Sequence[Column], published: bool = False) -> int:
         """Sequences, the last count, and the commit. A table that has taken the target's place was counted before it did."""
-        target, session, names = self.target, self.target.session, [column.name for column in columns]
-        session.call(lambda: session.dialect.after_load(session.raw, target.name, names))
+        target, session = self.target, self.target.session
+        self._settle_numbers(columns)
         rows = self.done if published else target.rows()
         if self.mode == "overwrite" and rows != self.done:
             raise StepFailed(

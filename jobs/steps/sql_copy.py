@@ -95,6 +95,13 @@ class SqlCopyForm(ConfigForm):
         required=False,
         help_text="Columns that only one side has: fail and name them, add the new ones to the target, or ignore",
     )
+    resume_by = forms.CharField(
+        required=False,
+        max_length=255,
+        label="Resume by",
+        help_text="append: a source column whose values only grow. Rows are committed in parts, and the next run goes on "
+        "after the target's highest value. Empty: all rows or none",
+    )
     shrink_guard_percent = forms.FloatField(
         required=False,
         validators=[MinValueValidator(0), MaxValueValidator(100)],
@@ -133,6 +140,13 @@ class SqlCopyForm(ConfigForm):
         for name, words in ONLY_OVERWRITE.items():
             if cleaned.get(name) not in (None, "") and cleaned.get("mode") in ("append", "upsert"):
                 self.add_error(name, f'Only mode = "overwrite" {words}; leave this out.')
+        if cleaned.get("resume_by"):
+            if cleaned.get("mode") in ("overwrite", "upsert"):
+                self.add_error("resume_by", 'Only mode = "append" can be resumed; leave this out.')
+            if cleaned.get("verify") == "checksum":
+                self.add_error(
+                    "verify", 'With resume_by the rows are there before they could be compared; use "count".'
+                )
         if cleaned.get("verify") == "checksum" and cleaned.get("type_coercion") == "jde":
             self.add_error("verify", 'type_coercion = "jde" changes values, so their checksum changes; use "count".')
         if cleaned.get("type_coercion") == "none":

@@ -220,6 +220,10 @@ class Dialect:
         """A query that answers with one row when the table has any."""
         return f"SELECT 1 FROM {table} LIMIT 1"
 
+    def first_rows(self, ordered: str, count: int) -> str:
+        """A query for the first rows of one with an ORDER BY."""
+        return f"{ordered} LIMIT {count}"
+
     def stage(self, raw: Any, name: TableName, columns: Sequence[str], stash: str) -> str:
         """Make an empty temporary table with the types of `columns` of `name`; it goes when the connection does."""
         quoted = self.table(self.stash_table(name, stash))
@@ -242,6 +246,10 @@ class Dialect:
     def lock_target(self, raw: Any, name: TableName) -> bool:
         """Take the right to publish into a table until the transaction or connection ends; False when another copy has it."""
         return True
+
+    def hold_target(self, raw: Any, name: TableName) -> bool:
+        """`lock_target` beyond the end of a transaction, until the connection ends."""
+        return self.lock_target(raw, name)
 
     def differs(self, column: Column, left: str, right: str) -> str:
         """A condition that is true when two values of a column are not exactly the same, NULLs told apart."""

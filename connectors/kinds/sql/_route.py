@@ -57,6 +57,8 @@ class Route(NamedTuple):
     carries: Callable[[Column, Column], bool] = lambda source, target: True
     # Whether the target's session reads the source's table, which may have changed since the source's session has seen it.
     reads_itself: bool = False
+    # Whether it takes nothing but all rows of one table.
+    whole: bool = False
 
 
 def copy_inside(move: Move) -> None:

@@ -193,6 +193,10 @@ class SQLServer(Dialect):
         self.execute(raw, f"SELECT * INTO {quoted} FROM ({select} UNION ALL {select}) AS q")
         return quoted
 
+    def first_rows(self, ordered: str, count: int) -> str:
+        """Since 2012."""
+        return f"{ordered} OFFSET 0 ROWS FETCH NEXT {count} ROWS ONLY"
+
     def lock_target(self, raw: Any, name: TableName) -> bool:
         """An application lock until the transaction ends."""
         sql = (

@@ -225,6 +225,10 @@ class Oracle(Dialect):
         self.execute(raw, f"CREATE PRIVATE TEMPORARY TABLE {quoted} ON COMMIT PRESERVE DEFINITION AS {select}")
         return quoted
 
+    def first_rows(self, ordered: str, count: int) -> str:
+        """Since 12c."""
+        return f"{ordered} FETCH FIRST {count} ROWS ONLY"
+
     def one_row(self, table: str) -> str:
         """Oracle's spelling."""
         return f"SELECT 1 FROM {table} FETCH FIRST 1 ROWS ONLY"

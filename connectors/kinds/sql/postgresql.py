@@ -246,8 +246,15 @@ class PostgreSQL(Dialect):
 
     def lock_target(self, raw: Any, name: TableName) -> bool:
         """An advisory lock until the transaction ends."""
-        key = f"nomaflow copy into {name}"
-        return bool(raw.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [key]).fetchone()[0])
+        return self._lock(raw, name, "xact_")
+
+    def hold_target(self, raw: Any, name: TableName) -> bool:
+        """An advisory lock until the session ends."""
+        return self._lock(raw, name, "")
+
+    def _lock(self, raw: Any, name: TableName, scope: str) -> bool:
+        sql = f"SELECT pg_try_advisory_{scope}lock(hashtextextended(%s, 0))"
+        return bool(raw.execute(sql, [f"nomaflow copy into {name}"]).fetchone()[0])
 
     def differs(self, column: Column, left: str, right: str) -> str:
         """Types without equality (json, xml, point) are compared by their text."""

@@ -58,7 +58,7 @@ class SQLite(Dialect):
     swap = SQLiteSwap
     checksum = SQLiteChecksum
     routes: ClassVar[dict[str, Route]] = {
-        "attach": Route(copy_attached, same_declared, reads_itself=True),
+        "attach": Route(copy_attached, same_declared, reads_itself=True, whole=True),
         "values": Route(copy_values, casts),
     }
 

@@ -185,7 +185,7 @@ def test_a_row_that_breaks_a_rule_of_the_target_is_named_and_changes_nothing(pai
     assert (target.rows("SELECT id FROM t"), target.tables()) == ([(7,)], {"parent", "t"})
 
 
-FACTS = Facts("overwrite", True, False, True, True, False, False, ())
+FACTS = Facts("overwrite", True, False, True, True, False, False, False, ())
 
 
 @pytest.mark.parametrize(
@@ -201,6 +201,8 @@ FACTS = Facts("overwrite", True, False, True, True, False, False, ())
         (FACTS._replace(mode="append", verifies=True), "gathered"),
         (FACTS._replace(mode="append", verifies=True, empty=True), "straight"),
         (FACTS._replace(verifies=True), "swap"),
+        (FACTS._replace(mode="append", resumes=True), "parts"),
+        (FACTS._replace(mode="append", resumes=True, exists=False, loads_directly=False), "parts"),
         (FACTS._replace(mode="append", widens=True, empty=True), "gathered"),
         (FACTS._replace(empty=True, widens=True), "swap"),
         (FACTS._replace(empty=True, widens=True, obstacles=("x",)), "gathered"),
