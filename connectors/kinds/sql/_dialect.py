@@ -83,6 +83,10 @@ class Dialect:
         port = settings.get("port") or self.default_port
         return f"{settings.get('host') or 'localhost'}:{port}/{settings.get('database') or ''}"
 
+    def is_lost(self, raw: Any, error: Exception) -> bool:
+        """Whether the connection is gone, of which `error` tells."""
+        return False
+
     def server_version(self, raw: Any) -> str:
         """The product and its version: `PostgreSQL 15.18`."""
         raise NotImplementedError

@@ -61,6 +61,8 @@ class _Fed(MySQLResult):
                     connection.write_packet(data[start : start + PACKET])
         except Exception as error:
             failure = error
+        if connection._sock is None:
+            raise failure or pymysql.OperationalError(2013, "Lost connection to server during LOAD DATA")
         # A cancel has gone past this line: an end of file would make it look like a whole load.
         connection.write_packet(b"")
         answer = connection._read_packet()
@@ -155,7 +157,7 @@ def _feed(move: Move, sent: list[int]) -> Generator[bytes, None, None]:
                 sent[0] += rows
                 move.on_rows(rows)
     except psycopg.Error as error:
-        raise ConnectorError(move.source.message(error)) from error
+        raise ConnectorError(move.source.told(error)) from error
 
 
 def unescaped(data: bytes) -> bytes:

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import TableName
-from connectors.kinds.sql._dialect import Dialect, Row, Settings
+from connectors.kinds.sql._dialect import BadRow, Dialect, Row, Settings
 from connectors.kinds.sql._staging import Staging, UpsertCounts
 from connectors.kinds.sql._text import bind, placeholders, single_statement
 
@@ -39,7 +39,18 @@ class Session:
         try:
             return self.dialect.watch(self.raw, self.settings, work)
         except self.dialect.errors() as error:
-            raise ConnectorError(self.message(error)) from error
+            raise ConnectorError(self.told(error)) from error
+        except BadRow as error:
+            if isinstance(error.__cause__, Exception) and self.dialect.is_lost(self.raw, error.__cause__):
+                raise ConnectorError(self.told(error.__cause__)) from error
+            raise
+
+    def told(self, error: Exception) -> str:
+        """The message, naming the place when the connection is gone."""
+        if not self.dialect.is_lost(self.raw, error):
+            return self.message(error)
+        place = self.dialect.place(self.settings)
+        return f"The connection to {self.dialect.label} at {place} broke off: {self.message(error)}"
 
     # --- verbs ------------------------------------------------------------------------------------------------------
 

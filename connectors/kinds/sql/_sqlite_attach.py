@@ -29,7 +29,8 @@ def copy_attached(move: Move) -> None:
             move.on_rows(rows)
         target.call(lambda: raw.execute("COMMIT"))
     except Exception:
-        raw.execute("ROLLBACK")
+        # A full disk has ended it already.
+        raw.rollback()
         raise
     finally:
         # A cancelled connection is closed by its session.

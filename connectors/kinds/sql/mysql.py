@@ -111,6 +111,10 @@ class MySQL(Dialect):
             return f"{error.args[1]} (error {error.args[0]})"
         return str(error) or type(error).__name__
 
+    def is_lost(self, raw: Any, error: Exception) -> bool:
+        """PyMySQL closes the socket of a connection that has broken off; 1927 is what the server says to one that it kills."""
+        return not raw.open or bool(error.args and error.args[0] in (1927, 2006, 2013))
+
     def server_version(self, raw: Any) -> str:
         """MariaDB prefixes and suffixes its number with its name."""
         version = str(raw.get_server_info())

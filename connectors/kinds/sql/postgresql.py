@@ -112,6 +112,10 @@ class PostgreSQL(Dialect):
         """psycopg's."""
         return (psycopg.Error,)
 
+    def is_lost(self, raw: Any, error: Exception) -> bool:
+        """As psycopg has noticed."""
+        return bool(raw.closed)
+
     def server_version(self, raw: Any) -> str:
         """From the connection's start packet."""
         return f"{self.label} {raw.info.parameter_status('server_version').split(' ')[0]}"

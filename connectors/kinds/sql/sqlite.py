@@ -89,6 +89,17 @@ class SQLite(Dialect):
         """sqlite3's, and what binding a value can raise."""
         return (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeEncodeError)
 
+    def message(self, error: Exception) -> str:
+        """What SQLite says of a file that it can't write or read is little."""
+        code = getattr(error, "sqlite_errorname", "")
+        if code.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+            return f"{error} ({code}): look at the disk that holds the file, and its free space"
+        return super().message(error)
+
+    def rollback(self, raw: Any) -> None:
+        """SQLite may have ended the transaction already, when a disk was full."""
+        raw.rollback()
+
     def place(self, settings: Settings) -> str:
         """The file."""
         return str(settings.get("database"))
