@@ -16,8 +16,8 @@ class Link(Protocol):
     def connector(self, name: str) -> Definition:
         """The definition of a connector, secrets opened; ConnectorError when there is none of that name."""
 
-    def progress(self, done: int, total: int | None) -> None:
-        """Tell how far the step has come."""
+    def progress(self, done: int, total: int | None, said: bool) -> None:
+        """Tell how far the step has come; `said`: its own log tells it already."""
 
     def is_cancelled(self) -> bool:
         """Whether the step has been told to stop."""
@@ -93,9 +93,12 @@ class Context:
         """Whether the step should stop now."""
         return self.link.is_cancelled()
 
-    def progress(self, done: int, total: int | None = None) -> None:
-        """Show how far the step has come, in the log and on the run's page."""
-        self.link.progress(done, total)
+    def progress(self, done: int, total: int | None = None, *, said: bool = False) -> None:
+        """Show how far the step has come, on the run's page and (unless it's `said` there already) in the log.
+
+        Whole numbers of whatever is counted; `total` when it's known. Told at most once a second, the end always.
+        """
+        self.link.progress(int(done), None if total is None else int(total), said)
 
     def guard_warning(self, text: str) -> None:
         """Warn in the log, and let those who are told of this job's failures hear it now; the step goes on.

@@ -141,5 +141,6 @@ class Filling:
     def _arrived(self, rows: int) -> None:
         self.done += rows
         of = "" if self.total is None else f" of {self.total:,}"
+        self.ctx.progress(self.done, self.total, said=True)
         pace = pace_of(self.done, self.total, time.perf_counter() - self.began)
         self.ctx.log.info("copied %s%s rows%s", f"{self.done:,}", of, pace)

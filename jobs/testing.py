@@ -41,7 +41,7 @@ class FakeLink:
             known = ", ".join(self._connectors) or "none"
             raise ConnectorError(f"There is no connector {name!r}; this test gave {known}.") from None
 
-    def progress(self, done: int, total: int | None) -> None:
+    def progress(self, done: int, total: int | None, said: bool) -> None:
         """Remember it."""
         self.progress_calls.append((done, total))
 

@@ -26,9 +26,11 @@ from runs.signals import guard_warned, run_finished
 from runs.states import ACTIVE, RunState
 
 DATABASE_PAUSE = 0.5
+PROGRESS_SECONDS = 1.0
 # Policies under which a run waits until no other run of its job is under way.
 QUEUEING = (Overlap.QUEUE, Overlap.REPLACE)
-ENDING_FIELDS = ["state", "reason", "finished_at", "rows_affected", "output", "error", "child"]
+PROGRESS_FIELDS = ["done", "total", "progress_at"]
+ENDING_FIELDS = ["state", "reason", "finished_at", "rows_affected", "output", "error", "child", *PROGRESS_FIELDS]
 
 
 class Fenced(Exception):
@@ -84,6 +86,8 @@ class Hold:
         self.step_runs: list[StepRun] = [] if self.is_fresh else list(_history(run))
         self._changed: list[StepRun] = []
         self._new: list[StepRun] = []
+        self._moved: StepRun | None = None
+        self._flushed_at = 0.0
 
     # What happens to steps. Nothing is written before `commit`.
 
@@ -104,6 +108,15 @@ class Hold:
         self.say("INFO", f"step {step.name!r} ({step.type}) started", step.name, attempt)
         self.commit(current_step=step.number)
         return row
+
+    def note_progress(self, done: int, total: int | None) -> None:
+        """How far the step under way is; written with the next lines of the log."""
+        # A step's own code may say anything; what is no number that a database keeps isn't shown.
+        counts = [value for value in (done, total or 0) if isinstance(value, int) and 0 <= value < 2**63]
+        if len(counts) == 2:
+            row = self.step_runs[-1]
+            row.done, row.total, row.progress_at = done, total or None, timezone.now()
+            self._moved = row
 
     def note_child(self, row: StepRun) -> None:
         """The attempt goes on as a child run: `row.child` is written with the next commit."""
@@ -130,6 +143,21 @@ class Hold:
         return row
 
     # Commits
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `flush` has something to write that has waited long enough."""
+        waits = self._moved is not None and time.monotonic() - self._flushed_at >= PROGRESS_SECONDS
+        return waits or self.log.is_due
+
+    def flush(self) -> None:
+        """Write the log and the progress that wait, while a step is under way."""
+        with transaction.atomic():
+            written = self.log.write()
+            if self._moved is not None:
+                self._moved.save(update_fields=PROGRESS_FIELDS)
+        self.log.forget(written)
+        self._moved, self._flushed_at = None, time.monotonic()
 
     def commit(self, **changes: Any) -> None:
         """Write all that waits, in one transaction, if the run is still ours. Raises Fenced when it isn't.

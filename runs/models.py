@@ -107,6 +107,10 @@ class StepRun(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     rows_affected = models.BigIntegerField(null=True, blank=True)
+    # How far the attempt is, in whatever it counts, as it said at `progress_at`.
+    done = models.BigIntegerField(null=True, blank=True)
+    total = models.BigIntegerField(null=True, blank=True)
+    progress_at = models.DateTimeField(null=True, blank=True)
     output = models.JSONField(default=dict, blank=True)
     error = models.TextField(blank=True)
     child = models.ForeignKey(Run, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")

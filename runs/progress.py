@@ -1,5 +1,6 @@
 """How far runs got, step by step: for lists and for the grid of runs and steps. One query for all of them."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,35 @@ def progress_of(total: int, attempts: Iterable[StepRun]) -> Progress:
         if row.state == RunState.FAILED and not failed_at:
             failed_at = row.name
     return Progress(done, total, failed_at)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How far an attempt has come by its own count, and how fast; None for what isn't known (yet)."""
+
+    done: int
+    total: int | None
+    percent: float | None
+    per_second: float | None
+    seconds_left: float | None
+
+    def __str__(self) -> str:
+        """`120,000 of 480,000 (25 %), 80,000 a second, 5 s left` with as much as is known."""
+        parts = [f"{self.done:,}" + ("" if self.total is None else f" of {self.total:,} ({self.percent:.0f} %)")]
+        parts += [] if self.per_second is None else [f"{self.per_second:,.0f} a second"]
+        parts += [f"{math.ceil(self.seconds_left):,} s left"] if self.seconds_left else []
+        return ", ".join(parts)
+
+
+def pace_of(step: StepRun) -> Pace | None:
+    """The last that an attempt has said of its progress; None when it has said nothing."""
+    if step.done is None or step.progress_at is None or step.started_at is None:
+        return None
+    seconds = (step.progress_at - step.started_at).total_seconds()
+    rate = step.done / seconds if seconds > 0 and step.done else None
+    left = max(step.total - step.done, 0) / rate if rate and step.total and step.finished_at is None else None
+    percent = min(100 * step.done / step.total, 100) if step.total else None
+    return Pace(step.done, step.total, percent, rate, left)
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,11 @@ class StepWatcher:
         if self._hold.log.is_full:
             self._write()
 
-    def progress(self, done: int, total: int | None) -> None:
-        """Progress is a line of the log, too."""
+    def progress(self, done: int, total: int | None, said: bool) -> None:
+        """Progress is a line of the log, too, unless the step has written one of its own."""
+        self._hold.note_progress(done, total)
+        if said:
+            return
         of = f" of {total:,} ({done / total:.0%})" if total else ""
         self._hold.say("INFO", f"progress: {done:,}{of}", self._step.name, self._attempt)
 
@@ -131,14 +134,14 @@ class StepWatcher:
 
     def tick(self) -> How | None:
         """Write the log when it's due, and say whether the step has to stop."""
-        if self._hold.log.is_due:
+        if self._hold.is_due:
             self._write()
         return self._flight.interrupt
 
     def _write(self) -> None:
         """Write log lines; a database that is away for a moment doesn't fail the step, the lines wait."""
         try:
-            self._hold.log.flush()
+            self._hold.flush()
             self._trouble_since = None
         except OperationalError:
             now = time.monotonic()

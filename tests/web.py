@@ -87,6 +87,16 @@ class Web:
         """Move a run on."""
         self.database.execute("update runs_run set state = ? where id = ?", [state, self.cast["runs"][run][0]])
 
+    def set_progress(self, run: str, done: int, total: int) -> None:
+        """Have the run's first step say how far it is, half a minute after it began."""
+        pk = self.cast["runs"][run][0]
+        self.database.execute(
+            "insert into runs_steprun (run_id, number, attempt, name, type, state, reason, host, started_at, progress_at, done, "
+            "total, output, error) values (?, 0, 1, 'load', 'sql_copy', 'RUNNING', '', '', '2026-01-02 03:04:00', "
+            "'2026-01-02 03:04:30', ?, ?, '{}', '') on conflict (run_id, number, attempt) do update set done = excluded.done",
+            [pk, done, total],
+        )
+
     def path(self, run: str) -> str:
         """Where a run's stream is."""
         return f"/runs/{self.cast['runs'][run][1]}/log/stream"

@@ -11,6 +11,7 @@ from jobs.models import Job, LogLevel
 from nomaflow_site.lib.sealing import mask
 from runs.api.fields import Anything, Flag, StrictSerializer, Table, Text
 from runs.models import Fire, LogLine, Run, StepRun
+from runs.progress import pace_of
 from runs.states import RunState
 
 
@@ -105,6 +106,9 @@ class StepRunSerializer(serializers.ModelSerializer):  # type: ignore[misc]
     """One attempt of a step."""
 
     number = serializers.SerializerMethodField(help_text="Place in the job, from 1.")
+    progress = serializers.SerializerMethodField(
+        help_text="How far it is: done, total, percent, per_second, seconds_left."
+    )
     output = MaskedField()
     child = serializers.SlugRelatedField(slug_field="run_id", read_only=True)
 
@@ -120,10 +124,16 @@ class StepRunSerializer(serializers.ModelSerializer):  # type: ignore[misc]
             "started_at",
             "finished_at",
             "rows_affected",
+            "progress",
             "output",
             "error",
             "child",
         ]
+
+    def get_progress(self, step: StepRun) -> dict[str, Any] | None:
+        """As the attempt has counted; null when it has said nothing."""
+        pace = pace_of(step)
+        return None if pace is None else vars(pace)
 
     def get_number(self, step: StepRun) -> int:
         """People count from 1."""

@@ -173,13 +173,13 @@ class _SocketLink:
             raise ConnectorError(answer["refused"])
         return Definition(**{**answer["connector"], "hidden": tuple(answer["connector"]["hidden"])})
 
-    def progress(self, done: int, total: int | None) -> None:
+    def progress(self, done: int, total: int | None, said: bool) -> None:
         """Tell the supervising side, at most once a second; the last word (`done == total`) always."""
         now = time.monotonic()
         if now - self._last_progress >= PROGRESS_EVERY or done == total:
             self._last_progress = now
             with self._lock:
-                self._messages.send({"progress": [done, total]})
+                self._messages.send({"progress": [done, total, said]})
 
     def is_cancelled(self) -> bool:
         """Whether SIGTERM has come."""

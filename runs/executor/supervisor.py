@@ -52,8 +52,8 @@ class Watcher(Protocol):
     def line(self, level: str, at: float, text: str) -> None:
         """A line of the step's log. `at`: seconds since the epoch."""
 
-    def progress(self, done: int, total: int | None) -> None:
-        """How far the step is."""
+    def progress(self, done: int, total: int | None, said: bool) -> None:
+        """How far the step is; `said`: its own log tells it."""
 
     def connector(self, name: str) -> dict[str, Any]:
         """The answer to a step that asks for a connector."""

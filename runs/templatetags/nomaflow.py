@@ -17,8 +17,10 @@ from nomaflow_site.lib.sealing import mask
 from runs import log_text
 from runs.catchup import open_misses
 from runs.health import ALIVE_SECONDS
+from runs.models import StepRun
 from runs.nodes import skewed_nodes
 from runs.notices import told_to
+from runs.progress import Pace, pace_of
 from runs.punctuality import in_words
 from runs.states import ICONS, OUTCOMES
 from runs.visibility import runnable_fires
@@ -179,6 +181,12 @@ def alive(age: float | None) -> bool:
 def short(number: float) -> str:
     """A round length of time for the scale of a chart: `30 min`, `0.5 s`."""
     return duration(int(number)) if number == int(number) else seconds_in_words(number)
+
+
+@register.filter
+def pace(step: StepRun) -> Pace | None:
+    """How far an attempt has come, when it has said so."""
+    return pace_of(step)
 
 
 @register.filter

@@ -102,3 +102,19 @@ def test_the_api_page_works_under_the_policy(visit: Callable[..., Any], web: Web
     page = visit("/api/v1/docs/")
     page.wait_for_selector("text=/api/v1/runs/{run_id}/log/", timeout=15000)
     assert wait_for(lambda: page.locator(".opblock").count() >= 9, 5, "the operations")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"viewport": PHONE}, {"color_scheme": "dark"}], ids=["desktop", "phone", "dark"]
+)
+def test_a_step_shows_how_far_it_is_and_moves_on_by_itself(visit: Callable[..., Any], web: Web, options: Any) -> None:
+    web.set_progress("live", 250_000, 1_000_000)
+    page = visit(run_path(web, "live"), **options)
+    bar = page.locator("#standing progress")
+    # The page is renewed when its stream begins: what was measured may be gone in the next moment.
+    wait_for(lambda: (bar.bounding_box() or {"width": 0})["width"] > 100, 10, "the bar to be seen")
+    assert bar.get_attribute("value") == "25.0"
+    assert "250,000 of 1,000,000 (25 %)" in page.inner_text(".steps .pace")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    web.set_progress("live", 500_000, 1_000_000)
+    page.wait_for_selector(".steps .pace:has-text('500,000 of 1,000,000 (50 %)')", timeout=10_000)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -155,3 +156,26 @@ def test_secrets_are_masked_in_errors_outputs_reasons_and_lines(make_run: MakeRu
     everything = [run.reason, step.error, str(step.output), *LogLine.objects.values_list("text", flat=True)]
     everything += list(StepRun.objects.values_list("reason", flat=True))
     assert not [text for text in everything if "tiger-lily-42" in text]
+
+
+def test_progress_is_written_with_the_log_while_a_step_runs(make_run: MakeRun) -> None:
+    hold = held(make_run())
+    row = hold.begin_step(hold.plan.steps[0], 1, 1, "host")
+    hold.note_progress(5, 20)
+    assert hold.is_due
+    hold.flush()
+    assert not hold.is_due
+    assert StepRun.objects.values_list("done", "total").get(pk=row.pk) == (5, 20)
+    hold.note_progress(20, None)
+    hold.end_step(row, RunState.SUCCEEDED)
+    hold.commit()
+    assert StepRun.objects.values_list("done", "total").get(pk=row.pk) == (20, None)
+
+
+@pytest.mark.parametrize("nonsense", [(-1, None), ("5", 20), (2**63, None), (1.5, 3), (1, "x"), (None, None)])
+def test_progress_that_is_no_number_is_not_shown(make_run: MakeRun, nonsense: Any) -> None:
+    hold = held(make_run())
+    row = hold.begin_step(hold.plan.steps[0], 1, 1, "host")
+    hold.note_progress(*nonsense)
+    hold.flush()
+    assert StepRun.objects.values_list("done", "total").get(pk=row.pk) == (None, None)

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from runs.models import Run, StepRun
-from runs.progress import grid, last_attempts, progress_of
+from runs.progress import grid, last_attempts, pace_of, progress_of
 from runs.timeline import differences, first_error, last_good_run, timeline_of
 from tests import cast
 
@@ -109,3 +109,24 @@ def test_the_grid_has_a_row_for_each_step_of_any_of_the_runs(django_assert_num_q
         rows = grid([old, new], last_attempts([old, new]))
     shown = [(name, [cell.attempt and cell.attempt.attempt for cell in cells]) for name, cells in rows]
     assert shown == [("load", [None, 2]), ("gone", [1, None])]
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "seconds", "over", "words"),
+    [
+        (120_000, 480_000, 2, False, "120,000 of 480,000 (25 %), 60,000 a second, 6 s left"),
+        (120_000, 480_000, 2, True, "120,000 of 480,000 (25 %), 60,000 a second"),
+        (120_000, None, 2, False, "120,000, 60,000 a second"),
+        (0, 10, 2, False, "0 of 10 (0 %)"),
+        (12, 10, 2, False, "12 of 10 (100 %), 6 a second"),
+        (5, 10, 0, False, "5 of 10 (50 %)"),
+    ],
+)
+def test_the_pace_of_an_attempt_is_told_as_far_as_it_is_known(
+    done: int, total: int | None, seconds: int, over: bool, words: str
+) -> None:
+    began = timezone.now()
+    step = StepRun(done=done, total=total, started_at=began, progress_at=began + datetime.timedelta(seconds=seconds))
+    step.finished_at = began + datetime.timedelta(seconds=seconds + 1) if over else None
+    assert str(pace_of(step)) == words
+    assert pace_of(StepRun(started_at=began)) is None

@@ -57,13 +57,16 @@ def hang_up(base: Place) -> None:
 
 def copying(work: Callable[[], Any]) -> int:
     """A process that copies; its number. It ends with DONE, FAILED or CANCELLED."""
-    before = signal.signal(signal.SIGUSR2, _cancel)
+    # A cancel that comes at once waits until somebody in the new process listens.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     number = os.fork()
     if number:
-        signal.signal(signal.SIGUSR2, before)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
         return number
     code = 9
     try:
+        signal.signal(signal.SIGUSR2, _cancel)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})
         work()
         code = DONE
     except Cancelled:

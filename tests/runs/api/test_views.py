@@ -1,9 +1,11 @@
 """/api/v1/: lists, details, logs, cancel, replay, schema."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.utils import timezone
 
@@ -359,3 +361,19 @@ def test_the_browsable_page_has_no_inline_code(client: Client) -> None:
     assert page.content.count(b"<script src=") == page.content.count(b"<script") == 2
     script = client.get(f"{API}/docs/?script=")
     assert script["Content-Type"].startswith("application/javascript")
+
+
+def test_a_step_tells_how_far_it_is(client: Client, nightly: Any, as_olga: dict[str, str]) -> None:
+    run = cast.run(nightly, "RUNNING")
+    began = timezone.now()
+    attempt(run, 0, "RUNNING", started_at=began, progress_at=began + timedelta(seconds=4), done=100, total=400)
+    attempt(run, 1, "SUCCEEDED")
+    first, second = get(client, f"runs/{run.run_id}/", as_olga)["steps"]
+    assert first["progress"] == {"done": 100, "total": 400, "percent": 25.0, "per_second": 25.0, "seconds_left": 12.0}
+    assert second["progress"] is None
+    assert '<progress max="100" value="25.0" aria-label="load">' in client_page(client, run)
+
+
+def client_page(client: Client, run: Run) -> str:
+    client.force_login(get_user_model().objects.get(username="olga"))
+    return str(client.get(f"/runs/{run.run_id}/").content.decode())

@@ -30,7 +30,7 @@ class Watcher:
         if self.stop_on and text.startswith(self.stop_on):
             self.stop = How.CANCELLED
 
-    def progress(self, done: int, total: int | None) -> None:
+    def progress(self, done: int, total: int | None, said: bool) -> None:
         self.reports.append((done, total))
 
     def guard(self, text: str) -> dict[str, Any]:
