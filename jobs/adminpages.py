@@ -20,6 +20,7 @@ from connectors.models import Connector
 from jobs.catalogue import calendar_names, diff_kind, diff_versions, duplicate_job, restore_version
 from jobs.check import Place, World, check_run
 from jobs.definition import definition_of
+from jobs.examine import examine
 from jobs.forms import DuplicateForm
 from jobs.models import Job, JobVersion, Preset
 from jobs.parameters import Overrides
@@ -42,9 +43,11 @@ def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:
         return JsonResponse({"fires": preview_of(cron, zone, calendars)})
 
     def check(request: HttpRequest, object_id: str) -> HttpResponse:
-        """What would run, of what is stored: nothing is executed, nothing connected to."""
+        """What would run, of what is stored: nothing is executed. A POST for one `step` connects, and finds out more."""
         job = get_object_or_404(Job.objects.prefetch_related("steps", "presets"), pk=unquote(object_id))
         if not model_admin.has_view_or_change_permission(request, job):
+            raise PermissionDenied
+        if request.method == "POST" and not model_admin.has_change_permission(request, job):
             raise PermissionDenied
         name = request.GET.get("preset", "")
         preset = next((preset for preset in job.presets.all() if preset.name == name), None)
@@ -52,7 +55,18 @@ def pages(model_admin: "ModelAdmin[Job]") -> list[tuple[str, str, View]]:
             names = ", ".join(preset.name for preset in job.presets.all()) or "none"
             raise Http404(f"The job has no preset {name!r}; there are: {names}.")
         checked = check_run(definition_of(job), _fire(preset), _world())
-        return _page(request, "check", job.id, f"Check {job.id}", job=job, check=checked, preset=preset)
+        asked = next((step for step in checked.steps if str(step.number) == request.POST.get("step")), None)
+        found = examine(asked, job.id, os.environ, settings.NOMAFLOW_JOB_ENV, settings.NOMAFLOW_HOME) if asked else None
+        faults = [*checked.all_faults]
+        if asked is not None and found is not None:
+            faults += [f"{asked.name}: {fault}" for fault in found.faults]
+        more = {
+            "faults": faults,
+            "asked": asked,
+            "found": found,
+            "may_connect": model_admin.has_change_permission(request, job),
+        }
+        return _page(request, "check", job.id, f"Check {job.id}", job=job, check=checked, preset=preset, **more)
 
     def duplicate(request: HttpRequest, object_id: str) -> HttpResponse:
         """Ask for the new id first, then copy."""

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from jobs.parameters import Overrides, Sources, SubstitutionError, merge, substitute
@@ -73,6 +73,10 @@ class CheckedStep:
     params: tuple[Shown, ...]
     fields: tuple[Shown, ...]
     faults: tuple[str, ...] = ()
+    # What could be found out by connecting, in the words of a button; empty where there's nothing. And what is needed for it.
+    examines: str = ""
+    kind: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_param_faults(self) -> bool:
@@ -177,7 +181,11 @@ def _step(
 ) -> CheckedStep:
     kind = step_types().get(step.type)
     params, values = _params(plan, step, fire, sources)
-    fields, rest = _fields(step, replace(sources, params=values), faults, world)
+    sources = replace(sources, params=values)
+    fields, rest = _fields(step, sources, faults, world)
+    known = {name: _filled(value, sources)[0] for name, value in step.config.items()}
+    # What only a run knows can't be asked for before.
+    is_known = "${" not in json.dumps(known, default=str)
     return CheckedStep(
         number=step.number + 1,
         name=step.name,
@@ -187,6 +195,9 @@ def _step(
         params=tuple(params),
         fields=tuple(fields),
         faults=tuple(rest),
+        examines=kind.examines if kind and is_known else "",
+        kind=step.type,
+        values=known,
     )
 
 
@@ -223,12 +234,12 @@ def _fields(step: StepPlan, sources: Known, faults: list[Fault], world: World) -
     config = StepConfig(step.type, {name: value for name, (value, _) in filled.items()}, {})
     kinds = {name: place.kind for name, place in world.connectors.items()}
     messages: dict[str, list[str]] = {name: list(why) for name, (_, why) in filled.items() if why}
-    for field, message in [
+    for place, message in [
         *_messages(config),
         *config.connector_faults(kinds),
         *((f.field, f.message) for f in faults),
     ]:
-        known = messages.setdefault(field, [])
+        known = messages.setdefault(place, [])
         # The job's check says the same of what needed no substitution.
         if message not in known and not any(_token(message) and _token(message) == _token(old) for old in known):
             known.append(message)

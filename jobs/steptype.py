@@ -33,6 +33,16 @@ class ChildJob:
     op_kwargs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Examined:
+    """A table of what a step has found out before it ever runs. `faults` would make it fail."""
+
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    remarks: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+
 class StepType:
     """One type of step: the fields that describe it and the code that runs it.
 
@@ -44,7 +54,13 @@ class StepType:
     form: ClassVar[type[ConfigForm]]
     # For Nomaflow's own jobs: not offered when a step is added, and it may ask its worker for housekeeping.
     internal: ClassVar[bool] = False
+    # What a button on the job's check says that has `examine` connect; empty for types that have nothing to find out.
+    examines: ClassVar[str] = ""
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result | ChildJob:
         """Do the work and return the outcome. Raises StepFailed for an expected failure."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it runs")
+
+    def examine(self, ctx: Context, config: dict[str, Any]) -> Examined:
+        """Connect and find out what a run would meet, changing nothing. Raises StepFailed or ConnectorError as a run would."""
+        raise NotImplementedError(f"{type(self).__name__} has nothing to examine")

@@ -10,10 +10,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 
 from jobs.context import Context
+from jobs.copy_preview import preview
 from jobs.copy_source import Source
 from jobs.copy_target import Target
 from jobs.copy_work import Copy
-from jobs.steptype import Result, StepType
+from jobs.steptype import Examined, Result, StepType
 from nomaflow_site.lib.config import CodeField, ConfigForm, ConnectorField, ListField, TableField, toml_lines
 
 ONLY_OVERWRITE = {"shrink_guard_percent": "makes a table smaller", "keep_previous": "replaces a table"}
@@ -162,6 +163,7 @@ class SqlCopy(StepType):
     name = "sql_copy"
     label = "SQL copy"
     form = SqlCopyForm
+    examines = "Compare the columns"
 
     def run(self, ctx: Context, config: dict[str, Any]) -> Result:
         """Output: `source_rows` read, `target_rows` in the table afterwards, `elapsed_ms`, `rows_per_second`.
@@ -189,3 +191,7 @@ class SqlCopy(StepType):
         if copy.previous.kept and copy.previous.name and copy.previous.until:
             output |= {"previous": copy.previous.name.table, "previous_until": copy.previous.until.isoformat()}
         return Result(output, copy.done)
+
+    def examine(self, ctx: Context, config: dict[str, Any]) -> Examined:
+        """Which column would become which."""
+        return preview(ctx, config)
