@@ -30,7 +30,7 @@ class Source:
             columns = self.session.call(lambda: self.dialect.columns(raw, name))
             if not columns:
                 raise StepFailed(
-                    f"There is no table {name} at the source; check the connector, the schema and the name."
+                    f"There is no table {name} at the source, or it has no columns; check the connector, schema and name."
                 )
             return columns
         query = single_statement(self.query or "")
