@@ -79,7 +79,13 @@ def mariadb(folder: Path) -> Iterator[str | None]:
         "CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4;\n"
         "CREATE USER nomaflow@'%';\nGRANT ALL ON *.* TO nomaflow@'%';\n"
     )
-    options = [f"--socket={place / 'socket'}", f"--pid-file={place / 'pid'}", f"--port={port}", f"--init-file={first}"]
+    options = [
+        f"--tmpdir={place}",
+        f"--socket={place / 'socket'}",
+        f"--pid-file={place / 'pid'}",
+        f"--port={port}",
+        f"--init-file={first}",
+    ]
     options += ["--skip-networking=0", "--bind-address=127.0.0.1", "--skip-name-resolve"]
 
     def connect() -> None:

@@ -78,7 +78,8 @@ def _installed(installer: str, folder: _Path, user: list[str]) -> _Path:
         command = [installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", *user]
         # They're written with full durability unless it's told otherwise: that alone takes seconds.
         fast = ["--innodb-flush-method=nosync", "--innodb-log-file-size=32M", "--innodb-use-native-aio=0"]
-        done = _subprocess.run([*command, *fast], capture_output=True, cwd=folder, text=True)
+        own = {**_os.environ, "TMPDIR": str(folder)}
+        done = _subprocess.run([*command, *fast], capture_output=True, cwd=folder, text=True, env=own)
         if done.returncode == 0:
             return data
     raise AssertionError(f"MariaDB could not be installed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
@@ -108,6 +109,8 @@ def mariadb() -> _Iterator[_MariaDB]:
             "--no-defaults",
             f"--datadir={data}",
             f"--socket={folder / 'socket'}",
+            # A server that starts removes the temporary tables of another from a folder that they share.
+            f"--tmpdir={folder}",
             f"--pid-file={folder / 'pid'}",
             f"--port={running.port}",
             f"--init-file={first}",

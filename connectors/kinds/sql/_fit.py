@@ -156,7 +156,7 @@ def to_bool(value: Any) -> Any:
 
 def to_date(value: Any) -> Any:
     """A date; a time of day that isn't midnight doesn't fit."""
-    if type(value) is str and len(value) <= 10:
+    if type(value) is str and (len(value) <= 10 or value.endswith(" BC")):
         return value
     text = not_binary(value)
     if isinstance(text, str) and len(text) > 10 and text[10:11] in (" ", "T"):

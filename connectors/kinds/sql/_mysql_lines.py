@@ -1,16 +1,12 @@
-"""From MariaDB and MySQL into PostgreSQL: the source's server renders the lines that COPY reads."""
+"""The lines that PostgreSQL's COPY reads, written by a MariaDB or MySQL server."""
 
 import re
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
-import psycopg
-
-from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column
 from connectors.kinds.sql._mysql_rows import Unbuffered
-from connectors.kinds.sql._postgresql_copy import bad_row, into_table
-from connectors.kinds.sql._route import Move, undone_or_done
+from connectors.kinds.sql._route import Move, NoLine
 
 READ = 2000
 PLAIN = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "time", "datetime", "uuid")
@@ -18,10 +14,6 @@ TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum"
 BLOBS = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 # In hexadecimal, because a session may read backslashes either way: what is escaped, and by what.
 ESCAPES = (("5C", "5C5C"), ("09", "5C74"), ("0A", "5C6E"), ("0D", "5C72"))
-
-
-class _NoLine(ConnectorError):
-    """The server has no line for a row."""
 
 
 def line(column: Column, quoted: str) -> str | None:
@@ -69,37 +61,17 @@ def has_line(source: Column, target: Column) -> bool:
     }.get(source.kind, False)
 
 
-def copy_lines(move: Move) -> None:
-    """Lines as they come into COPY ... FROM STDIN."""
+def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
+    """As the server sends them. NoLine when it has none for a row."""
     quote = move.source.dialect.quote
     lines = [line(column, quote(column.name)) or quote(column.name) for column in move.reads]
     sql = move.select(["CONCAT(" + ", X'09', ".join(lines) + ", X'0A')"])
-
-    def work() -> None:
-        if move.fresh:
-            # Fresh is what was made or emptied since the savepoint.
-            move.target.raw.execute(f"TRUNCATE {move.into}")
-        copy = into_table(move.into, move.names(), move.fresh)
-        try:
-            with (
-                closing(move.source.raw.cursor(Unbuffered)) as reader,
-                move.target.raw.cursor() as writer,
-                writer.copy(copy) as leaving,
-            ):
-                move.source.call(lambda: reader.execute(sql))
-                while batch := move.source.call(lambda: reader.fetchmany(READ)):
-                    leaving.write(_joined(move, reader, batch))
-                    move.on_rows(len(batch))
-        except psycopg.Error as error:
-            raise bad_row(error) from error
-
-    undone_or_done(move, work, _NoLine)
-
-
-def _joined(move: Move, reader: Any, batch: Any) -> bytes:
-    if any(text is None for (text,) in batch):
-        # The connection is of use to another route only when nothing is left to be read from it.
-        while move.source.call(lambda: reader.fetchmany(READ)):
-            pass
-        raise _NoLine("a row makes a line longer than the source's max_allowed_packet")
-    return b"".join(text for (text,) in batch)
+    with closing(move.source.raw.cursor(Unbuffered)) as reader:
+        move.source.call(lambda: reader.execute(sql))
+        while batch := move.source.call(lambda: reader.fetchmany(READ)):
+            if any(text is None for (text,) in batch):
+                # The connection is of use to another route only when nothing is left to be read from it.
+                while move.source.call(lambda: reader.fetchmany(READ)):
+                    pass
+                raise NoLine("a row makes a line longer than the source's max_allowed_packet")
+            yield b"".join([text for (text,) in batch]), len(batch)

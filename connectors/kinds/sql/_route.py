@@ -18,6 +18,10 @@ class Refused(ConnectorError):
     """A route can't be gone to its end, and whatever it has written is undone; the message says why."""
 
 
+class NoLine(ConnectorError):
+    """A row that a source can't write in the form in which the target would read it."""
+
+
 @dataclass(frozen=True)
 class Move:
     """Rows that are to go from the open session `source` into the table with the quoted name `into` of `target`."""

@@ -31,9 +31,9 @@ from connectors.kinds.sql._dialect import (
     text_options,
     whole_seconds,
 )
-from connectors.kinds.sql._mysql_lines import copy_lines, has_line
 from connectors.kinds.sql._postgresql_checksum import PostgreSQLChecksum
 from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, into_table, same_binary
+from connectors.kinds.sql._postgresql_lines import copy_lines, has_line
 from connectors.kinds.sql._postgresql_rows import Chunks, converted
 from connectors.kinds.sql._postgresql_swap import PostgreSQLSwap
 from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of, type_for

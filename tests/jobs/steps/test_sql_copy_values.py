@@ -506,3 +506,64 @@ def test_jde_rules_shape_a_copy(request, tmp_path):
     copy(source, target, "F0101", "f0101", type_coercion="jde", **rules)
     rows = target.rows("SELECT aban8, abalph, abupmj::text, abamt FROM f0101 ORDER BY 1")
     assert rows == [(42, "Łódź", "2024-02-29", Decimal("12345.67")), (43, "  x", None, Decimal("-0.05"))]
+
+
+ANYTHING = [
+    (1, 5, 1.25, 0.1, 1, "2024-02-29", "10:00:00.5", "2024-02-29T10:00:00", "2024-02-29 10:00:00.123456+00:00",
+     'a"b,c\n\\.', "x", b"\\.\n"),
+    (2, *[None] * 11),
+    (3, "7", "1.250", "1e-3", "0", "2024-02-29 00:00:00", "23:59:59", "2024-02-29 10:00:00.12", "2024-02-29 12:00:00+02",
+     12, 3, "text"),
+    (4, 2.0, 3, 2**53, 0, "0044-03-15 BC", "24:00:00", "infinity", "2024-02-29 10:00:00", "", "", b""),
+    (5, -(2**63), 10**12 + 0.25, -0.0, 1, "infinity", "00:00", "2024-02-29 10:00:00.1", "2024-02-29 10:00:00Z",
+     "\\N", "NULL", b"\0"),
+]  # fmt: skip
+
+
+def test_what_sqlite_writes_is_what_the_rows_route_reads(request, tmp_path, caplog, monkeypatch):
+    source, target = place(request, "sqlite", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE t (id INTEGER, i, n, f, b, d, h, ts, tz, tx, o, by_)")
+    source.insert("t", ANYTHING)
+    for table in ("u", "w"):
+        target.run(
+            f"CREATE TABLE {table} (id bigint, i bigint, n numeric(20,3), f double precision, b boolean, d date, h time(3), "
+            "ts timestamp(3), tz timestamptz, tx text, o varchar(9), by_ bytea)"
+        )
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u")
+    assert routes(caplog) == ["lines"]
+    monkeypatch.setattr("jobs.copy_fill.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    assert target.rows("SELECT u::text FROM u ORDER BY id") == target.rows("SELECT w::text FROM w ORDER BY id")
+    assert target.rows("SELECT i, n, by_ FROM u WHERE id = 3") == [(7, Decimal("1.250"), b"text")]
+
+
+@pytest.mark.parametrize(
+    ("value", "column", "words"),
+    [
+        (1.239, "numeric(9,2)", "more than 2 digits after the point"),
+        (2**53 + 1, "double precision", "more digits than a floating-point number keeps"),
+        (0.1, "real", "more digits than a 4-byte"),
+        (1.5, "bigint", "not a whole number"),
+        (2, "boolean", "neither true nor false"),
+        ("2024-02-29 10:00", "date", "a time of day"),
+        ("10:00:00.1234", "time(3)", "more than 3 digits of a second"),
+        ("2024-02-29 10:00:00.1234567", "timestamp", "more than 6 digits of a second"),
+        ("2024-02-29 10:00:00.12+02", "timestamp", "a time zone"),
+        ("2024-02-29 10:00:00.1234567+00:00", "timestamptz", "more than 6 digits of a second"),
+        ("too long", "varchar(5)", "8 characters, 5 fit"),
+        (b"x", "text", "binary"),
+        (5, "bytea", "number"),
+        ("a\0b", "text", "0x00"),
+    ],
+)
+def test_what_postgresql_has_no_value_for_is_named_whoever_wrote_the_line(request, tmp_path, value, column, words):
+    source, target = place(request, "sqlite", tmp_path), place(request, "postgresql", tmp_path)
+    source.run("CREATE TABLE t (v)")
+    source.insert("t", [(None,), (value,)])
+    target.run(f"CREATE TABLE u (v {column})")
+    with pytest.raises((StepFailed, ConnectorError), match=f"(?s)Row 2.*{words}"):
+        copy(source, target, "t", "u")
+    source.run("DELETE FROM t WHERE v IS NOT NULL")
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v FROM u") == [(None,)]

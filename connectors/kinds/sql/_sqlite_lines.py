@@ -1,0 +1,131 @@
+"""The lines that PostgreSQL's COPY reads, written by SQLite.
+
+SQLite's columns hold anything. What a value of its column usually looks like is written by SQLite's own SQL; every other value goes
+through the same adapter as on the way of rows, one by one.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+from connectors.definition import ConnectorError
+from connectors.kinds.sql._column import Column, Misfit
+from connectors.kinds.sql._fit import as_text
+from connectors.kinds.sql._route import Move, NoLine
+
+# Few enough for PostgreSQL to be busy with some while SQLite writes the next.
+READ = 500
+# Bytes that are held at once, as far as one row has no more.
+MOST = 1_000_000
+# Of a decimal number that every float keeps.
+DIGITS = 15
+DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+
+
+def usual(target: Column, quoted: str) -> tuple[str, str] | None:
+    """What a value that goes into `target` usually looks like: a condition, and the text that COPY reads if it holds."""
+    integer, text, real = (f"typeof({quoted}) = '{kind}'" for kind in ("integer", "text", "real"))
+    digits = 6 if target.scale is None else target.scale
+    fits = "" if target.size is None else f" AND length({quoted}) <= {target.size}"
+    match target.kind:
+        case "int":
+            return integer, quoted
+        case "decimal":
+            return f"{integer} OR ({real} AND {_short(quoted, target.scale)})", quoted
+        case "float":
+            # Of integers only those that a float keeps, of floats every one.
+            usually = f"{integer} AND abs({quoted}) <= 9007199254740992", f"nomaflow_float({quoted})"
+            return (f"({usually[0]}) OR {real}", usually[1]) if target.size == 64 else (usually[0], quoted)
+        case "bool":
+            return f"{integer} AND {quoted} IN (0, 1)", quoted
+        case "date":
+            return f"{text} AND {quoted} GLOB '{DAY}'", quoted
+        case "time":
+            return f"{text} AND {_clock(quoted, '', digits)}", quoted
+        case "datetime":
+            return f"{text} AND {_clock(quoted, '????-??-??[ T]', digits)}", quoted
+        case "instant":
+            return f"{text} AND {_clock(quoted, '????-??-??[ T]', digits, '+00:00')}", quoted
+        case "text":
+            return text + fits, _quoted(quoted)
+        case "json" | "uuid" | "other":
+            return text, _quoted(quoted)
+        case "bytes":
+            return f"typeof({quoted}) = 'blob'{fits}", f"'\\x' || hex({quoted})"
+    return None
+
+
+def _short(quoted: str, scale: int | None) -> str:
+    """Whether a float is a decimal number of `scale` digits after the point and 15 at most: SQLite writes these as they are."""
+    return "0" if scale is None else f"abs({quoted}) < 1e{DIGITS - scale} AND round({quoted}, {scale}) = {quoted}"
+
+
+def _clock(quoted: str, before: str, digits: int, after: str = "") -> str:
+    """Whether a time is written as most programs write it: all digits of its column, or whole seconds."""
+    whole = f"{quoted} GLOB '{before}[0-9][0-9]:[0-9][0-9]:[0-9][0-9]{after}'"
+    fraction = f"{quoted} GLOB '{before}??:??:??.{'[0-9]' * digits}{after}'"
+    return f"({fraction} OR {whole})" if digits else whole
+
+
+def _quoted(quoted: str) -> str:
+    """As CSV has it: whatever is in quotes is a text, and what is empty without them is NULL."""
+    return f"""'"' || replace({quoted}, '"', '""') || '"'"""
+
+
+def has_line(source: Column, target: Column) -> bool:
+    """Every value is looked at."""
+    return usual(target, "x") is not None
+
+
+def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
+    """As SQLite writes them. NoLine for a value that doesn't fit."""
+    source, raw = move.source, move.source.raw
+    adapter, pairs = move.target.dialect.adapter, list(zip(move.reads, move.writes, strict=True))
+    cells = _Cells([adapter(read, write) for read, write in pairs])
+    raw.create_function("nomaflow_cell", 2, cells.written, deterministic=True)
+    raw.create_function("nomaflow_float", 1, repr, deterministic=True)
+    sql = move.select(
+        [_cell(number, source.dialect.quote(read.name), write) for number, (read, write) in enumerate(pairs)]
+    )
+    made, raw.text_factory = raw.text_factory, bytes
+    try:
+        with closing(source.call(lambda: raw.execute(sql))) as reader:
+            count = READ
+            while batch := source.call(lambda: reader.fetchmany(count)):  # noqa: B023  called at once
+                # SQLite would take far longer to join them.
+                data = b"\n".join(map(b",".join, batch)) + b"\n"
+                yield data, len(batch)
+                count = max(1, min(READ, len(batch) * MOST // len(data)))
+    except ConnectorError as error:
+        raise NoLine(cells.misfit or str(error)) from error
+    finally:
+        raw.text_factory = made
+
+
+def _cell(number: int, quoted: str, target: Column) -> str:
+    condition, text = usual(target, quoted) or ("0", "''")
+    other = f"WHEN {quoted} IS NULL THEN '' ELSE nomaflow_cell({number}, {quoted})"
+    return f"CASE WHEN {condition} THEN CAST({text} AS TEXT) {other} END"
+
+
+class _Cells:
+    """Values that are not what their column usually holds."""
+
+    def __init__(self, changes: list[Callable[[Any], Any] | None]) -> None:
+        self._changes = changes
+        self.misfit = ""
+
+    def written(self, number: int, value: Any) -> str:
+        """As COPY reads it."""
+        change = self._changes[number]
+        try:
+            changed = value if change is None else change(value)
+        except Misfit as misfit:
+            self.misfit = f"a value doesn't fit: {misfit}"
+            raise
+        if isinstance(changed, bytes):
+            return "\\x" + changed.hex()
+        if isinstance(changed, bool):
+            return "t" if changed else "f"
+        text = changed if isinstance(changed, str) else as_text(changed)
+        return '"' + text.replace('"', '""') + '"'
