@@ -82,7 +82,7 @@ class Target:
 
     # --- making -----------------------------------------------------------------------------------------------------
 
-    def create(self, quoted: str, wanted: Sequence[Column], key: Sequence[str]) -> None:
+    def create(self, quoted: str, wanted: Sequence[Column], key: Sequence[str], creating: str = "CREATE TABLE") -> None:
         """Make a table with the nearest types of this database and a primary key."""
         lines = [
             f"{self.dialect.quote(c.name)} {self.dialect.type_name(c, c.name in key)}"
@@ -90,7 +90,7 @@ class Target:
             for c in wanted
         ]
         lines += [f"PRIMARY KEY ({self.dialect.names(key)})"] if key else []
-        self.session.call(lambda: self.dialect.execute(self.session.raw, f"CREATE TABLE {quoted} ({', '.join(lines)})"))
+        self.session.call(lambda: self.dialect.execute(self.session.raw, f"{creating} {quoted} ({', '.join(lines)})"))
 
     def create_missing(self, wanted: Sequence[Column], key: Sequence[str]) -> None:
         """Make the target itself when it's not there."""

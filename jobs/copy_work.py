@@ -9,7 +9,7 @@ from jobs.context import Context
 from jobs.copy_columns import choose
 from jobs.copy_fill import Filling
 from jobs.copy_previous import Previous
-from jobs.copy_publish import Facts, way_of
+from jobs.copy_publish import Facts, Way, way_of
 from jobs.copy_resume import Resume
 from jobs.copy_source import Source
 from jobs.copy_target import Target
@@ -58,7 +58,7 @@ class Copy:
             bool(self.config["resume_by"]),
             self._obstacles(),
         )
-        way = way_of(facts)
+        way = self._only_way() or way_of(facts)
         self.ctx.log.info("the way into %s: %s, %s", target.name, way.name, way.words)
         perform = {
             "straight": self._straight,
@@ -75,6 +75,15 @@ class Copy:
                 self.previous.forget()
                 target.narrow()
             raise
+
+    def _only_way(self) -> Way | None:
+        """Into a file, which is written as a whole."""
+        target = self.target
+        if target.swap is None or not target.swap.only:
+            return None
+        if self.mode != "overwrite":
+            raise StepFailed(f'{target.name} is a file, which is written as a whole; choose mode = "overwrite".')
+        return Way("swap" if target.exists else "made", "the file is written beside its place")
 
     def _obstacles(self) -> list[str] | None:
         """Why no other table may take the target's place; None where that can't be done at all."""
@@ -163,7 +172,7 @@ class Copy:
         target.lock()
         swap.clear()
         try:
-            target.create(swap.stash, self.columns.wanted, self.key)
+            target.create(swap.stash, self.columns.wanted, self.key, swap.creating)
             columns = target.plan(swap.stash_name, self.columns.wanted)
             self._load_beside(columns, together=False)
             swap.appear()

@@ -28,6 +28,10 @@ class Swap:
     together: ClassVar[bool] = True
     # Whether each batch of the load is committed by itself.
     in_batches: ClassVar[bool] = False
+    # How the stash of a new table is made.
+    creating: ClassVar[str] = "CREATE TABLE"
+    # Whether rows come into the target by no other way, and so can't be added to those that are there.
+    only: bool = False
 
     def __init__(self, session: "Session", name: TableName) -> None:
         self.session, self.raw, self.dialect = session, session.raw, session.dialect
