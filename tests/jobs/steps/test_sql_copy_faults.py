@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import psycopg
 import pymysql
 import pytest
 
@@ -233,3 +234,56 @@ def test_a_full_disk_leaves_the_target_as_it_was(request, tmp_path, mode, capfd)
     assert (case.content(), case.look_at_definition()) == (case.before, case.definition)
     case.copy()
     assert (target.tables(), target.rows("PRAGMA integrity_check")) == (case.tables, [("ok",)])
+
+
+WAITS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'",
+}
+
+
+@pytest.mark.parametrize("kind", list(WAITS))
+def test_of_two_writers_in_each_others_way_one_has_changed_nothing(request, tmp_path, kind, capfd):
+    source, target = place(request, "sqlite", tmp_path), place(request, kind, tmp_path)
+    case = Case(source, target, "upsert")
+    server = request.getfixturevalue(kind)
+    other = server.connect(target.url)
+    watcher = server.connect(target.url)
+    say = other.cursor().execute
+    try:
+        say("BEGIN")
+        if kind == "postgresql":
+            # Ours is to find out first; if it's slow, the other one does.
+            say("SET LOCAL deadlock_timeout = '5s'")
+        say("UPDATE t SET seen = seen + 0, v = 'mine' WHERE id = 1398")
+        number = copying(case.copy)
+
+        def waits() -> bool:
+            cursor = watcher.cursor()
+            cursor.execute(WAITS[kind])
+            return cursor.fetchone()[0] > 0
+
+        wait_for(waits, 20, "the copy to wait for a row")
+        try:
+            say("UPDATE t SET v = 'mine' WHERE id = 1000")
+        except (psycopg.errors.DeadlockDetected, pymysql.err.OperationalError):
+            lost = "theirs"
+            say("ROLLBACK")
+        else:
+            lost = "ours"
+            say("ROLLBACK")
+        how = ending(number)
+    finally:
+        other.close()
+        watcher.close()
+    told = capfd.readouterr().out
+    if lost == "ours":
+        assert how == FAILED
+        assert "deadlock" in told.lower()
+        assert case.content() == case.before
+    else:
+        assert how == DONE, told
+        assert len(case.content()) == 100 + ROWS
+    case.quiet()
+    case.copy()
+    assert target.tables() == case.tables
