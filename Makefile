@@ -43,7 +43,7 @@ up: setup  ## start web, worker and beat; the pages are at the address it prints
 	@$(BIN)/python manage.py up
 
 test: $(VENV)/test.stamp  ## set up and run the tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 lint: $(VENV)/quality.stamp  ## ruff
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

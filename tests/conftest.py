@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import environ
 import pytest
@@ -15,12 +16,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 pytest_plugins = ["tests.servers.fixtures"]
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that start processes of ours or a browser run one after another: two at once would time each other."""
-    for item in items:
-        if any(item.get_closest_marker(name) for name in ("flow", "browser", "reliability")):
-            item.add_marker(pytest.mark.xdist_group("processes"))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that start processes of ours or a browser go one after another: two at once would time each other.
+
+    All others go wherever there's time.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "processes" if nodeid.startswith(("tests/flows/", "tests/browser/")) else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)
