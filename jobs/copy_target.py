@@ -5,6 +5,7 @@ statements in one transaction: readers see the old rows until it commits.
 """
 
 from collections.abc import Sequence
+from contextlib import closing, suppress
 
 from connectors.definition import ConnectorError
 from connectors.kinds.sql import Column, Session, SqlClient, Staging, Swap, TableName, stash_of
@@ -144,9 +145,24 @@ class Target:
 
     def narrow(self) -> None:
         """After a failure: drop the columns that this copy has added, where the rollback doesn't."""
-        for column in [] if self.dialect.transactional_ddl or self.session.raw is None else self._widened:
-            sql = f"ALTER TABLE {self.quoted} DROP COLUMN {self.dialect.quote(column.name)}"
+        for sql in self._narrowing() if self.session.raw is not None else []:
             self.session.call(lambda sql=sql: self.dialect.execute(self.session.raw, sql))  # type: ignore[misc]
+
+    def narrow_elsewhere(self) -> None:
+        """`narrow` after a cancel, by a connection of its own: on the copy's nothing more can be said. Never raises."""
+        narrowing = self._narrowing()
+        if narrowing:
+            self.session.close()
+            with (
+                suppress(Exception),
+                closing(self.dialect.connect({**self.session.settings, "bulk": False}, "nomaflow")) as raw,
+            ):
+                for sql in narrowing:
+                    self.dialect.execute(raw, sql)
+
+    def _narrowing(self) -> list[str]:
+        added = [] if self.dialect.transactional_ddl else self._widened
+        return [f"ALTER TABLE {self.quoted} DROP COLUMN {self.dialect.quote(column.name)}" for column in added]
 
     def keep_made(self) -> None:
         """What has been made and added until now stays, whatever happens."""

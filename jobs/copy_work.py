@@ -75,6 +75,9 @@ class Copy:
                 self.previous.forget()
                 target.narrow()
             raise
+        except BaseException:
+            target.narrow_elsewhere()
+            raise
 
     def _only_way(self) -> Way | None:
         """Into a file, which is written as a whole."""

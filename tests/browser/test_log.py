@@ -259,6 +259,9 @@ def test_a_flood_of_20_000_lines_keeps_the_page_small_and_at_the_end(watch: Visi
 
 def test_a_flood_while_one_reads_moves_nothing(watch: Visit, web: Web) -> None:
     page = watch("flood")
+    # Enough to scroll in, whatever other tests have written.
+    web.write("flood", *["before"] * 200)
+    shown(page, web.last("flood"))
     page.evaluate("log.scrollTop -= 300")
     page.wait_for_selector("#follow[aria-pressed=false]")
     row, before = place(page)

@@ -287,3 +287,28 @@ def test_of_two_writers_in_each_others_way_one_has_changed_nothing(request, tmp_
     case.quiet()
     case.copy()
     assert target.tables() == case.tables
+
+
+SLOW = {
+    "postgresql": "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(60); RETURN NEW; END'; "
+    "CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION slow()",
+    "mariadb": "CREATE TRIGGER slow BEFORE INSERT ON t FOR EACH ROW DO SLEEP(60)",
+}
+SLEEPS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'",
+    "mariadb": "SELECT count(*) FROM information_schema.processlist WHERE db = DATABASE() AND state = 'User sleep'",
+}
+
+
+@pytest.mark.parametrize("kind", list(SLOW))
+def test_a_cancel_in_the_middle_of_publishing_takes_new_columns_back(request, tmp_path, kind):
+    source, target = place(request, "sqlite", tmp_path), place(request, kind, tmp_path)
+    case = Case(source, target, "upsert")
+    source.run("ALTER TABLE s ADD COLUMN fresh integer")
+    target.run(SLOW[kind])
+    number = copying(lambda: copy(source, target, "s", "t", mode="upsert", schema_drift="add", batch_size=200))
+    wait_for(lambda: target.rows(SLEEPS[kind]) == [(1,)], 20, "the copy to publish")
+    os.kill(number, signal.SIGUSR2)
+    assert ending(number) == CANCELLED
+    case.quiet()
+    assert (case.look_at_definition(), case.content()) == (case.definition, case.before)
