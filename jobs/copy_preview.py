@@ -49,7 +49,7 @@ def _key_faults(target: Target, config: dict[str, Any], columns: Columns) -> lis
 def _copied(target: Target, columns: Columns) -> Iterator[tuple[str, ...]]:
     for read, wanted, coercion in zip(columns.read, columns.wanted, columns.coercions, strict=True):
         known = pick(target.known, wanted.name)
-        spelled = known.type if known else target.dialect.type_name(wanted, in_key=False)
+        spelled = known.type if known else target.type_for(wanted)
         words = _words(target, wanted, known)
         yield (
             read.name,

@@ -6,6 +6,7 @@ statements in one transaction: readers see the old rows until it commits.
 
 from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import replace
 
 from connectors.definition import ConnectorError
 from connectors.kinds.sql import Column, Session, SqlClient, Staging, Swap, TableName, stash_of
@@ -81,12 +82,19 @@ class Target:
             raise StepFailed(f"The key column {', '.join(map(repr, lost))} is not among the copied columns.")
         return [match.name for match in found if match is not None]
 
+    def type_for(self, column: Column, in_key: bool = False) -> str:
+        """The type of a column that is to be made; a type of another database of this product may not be one of this."""
+        own = column.dialect == self.dialect.name and bool(column.type)
+        if own and not self.session.call(lambda: self.dialect.has_type(self.session.raw, column)):
+            column = replace(column, type="")
+        return self.dialect.type_name(column, in_key)
+
     # --- making -----------------------------------------------------------------------------------------------------
 
     def create(self, quoted: str, wanted: Sequence[Column], key: Sequence[str], creating: str = "CREATE TABLE") -> None:
         """Make a table with the nearest types of this database and a primary key."""
         lines = [
-            f"{self.dialect.quote(c.name)} {self.dialect.type_name(c, c.name in key)}"
+            f"{self.dialect.quote(c.name)} {self.type_for(c, c.name in key)}"
             + ("" if c.nullable and c.name not in key else " NOT NULL")
             for c in wanted
         ]
@@ -121,7 +129,7 @@ class Target:
         if between:
             self.session.commit()
         for column in added:
-            named, spelled = self.dialect.quote(column.name), self.dialect.type_name(column, in_key=False)
+            named, spelled = self.dialect.quote(column.name), self.type_for(column)
             # Said aloud, because older servers make of a bare TIMESTAMP something else.
             sql = f"ALTER TABLE {quoted} {self.dialect.add_column} {named} {spelled} NULL"
             self.session.call(lambda sql=sql: self.dialect.execute(self.session.raw, sql))  # type: ignore[misc]

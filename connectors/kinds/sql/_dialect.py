@@ -195,6 +195,10 @@ class Dialect:
         """The type in which this database keeps what `column`, of whatever database, holds."""
         raise NotImplementedError
 
+    def has_type(self, raw: Any, column: Column) -> bool:
+        """Whether this database has the very type of a column of its own product: an enum may be one database's alone."""
+        return True
+
     # --- copying ----------------------------------------------------------------------------------------------------
 
     def selected(self, column: Column) -> str:

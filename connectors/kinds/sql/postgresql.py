@@ -225,6 +225,10 @@ class PostgreSQL(Dialect):
         """See the table at the top of this module."""
         return type_for(column, in_key)
 
+    def has_type(self, raw: Any, column: Column) -> bool:
+        """By the name that format_type has given it."""
+        return bool(raw.execute("SELECT to_regtype(%s) IS NOT NULL", [column.type]).fetchone()[0])
+
     # --- copying ----------------------------------------------------------------------------------------------------
 
     def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:

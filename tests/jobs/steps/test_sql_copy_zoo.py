@@ -290,3 +290,15 @@ def test_a_table_without_columns_is_told_apart_from_none(request, tmp_path):
     source.run("CREATE TABLE s ()")
     with pytest.raises(StepFailed, match=r"There is no table public.s at the source, or it has no columns"):
         copy(source, target, "s", "t")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", DATABASES)
+def test_a_type_of_one_database_alone_becomes_what_it_is_made_of(request, tmp_path, kind, mode):
+    source, target = pair_of(request, tmp_path, (PG, kind))
+    source.run("CREATE TYPE mood AS ENUM ('sad', 'it''s \"ok\"')")
+    source.run("CREATE DOMAIN small AS integer CHECK (value < 10)")
+    source.run("CREATE TABLE s AS SELECT 1 AS id, 'it''s \"ok\"'::mood AS m, 3::small AS n, '{sad,NULL}'::mood[] AS ms")
+    for _ in range(1 if mode == "append" else 2):
+        copy(source, target, "s", "t", mode=mode, key_columns=["id"] if mode == "upsert" else [])
+    assert target.rows("SELECT id, m, n, ms FROM t") == [(1, 'it\'s "ok"', 3, "{sad,NULL}")]
