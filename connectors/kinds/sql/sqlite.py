@@ -213,7 +213,9 @@ class SQLite(Dialect):
         Debian builds SQLite so that whatever is deleted is: a table that another takes the place of would be written once more.
         """
         raw.execute("PRAGMA foreign_keys = ON")
-        raw.execute("PRAGMA secure_delete = FAST")
+        raw.execute("PRAGMA main.secure_delete = FAST")
+        # Said apart: temporary tables aren't among the databases that a bare one reaches.
+        raw.execute("PRAGMA temp.secure_delete = FAST")
 
     def adapter(self, source: Column, target: Column) -> Change | None:
         """SQLite takes anything anywhere and may turn it into a number: only what stays exact goes in."""
