@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
 
-from connectors.kinds.sql import Column, Misfit
+from connectors.kinds.sql import Column, Misfit, Rule, RuleKind
 
-Change = Callable[[Any], Any]
+Apply = Callable[[Any], Any]
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 DIGITS = {16: 5, 32: 10, 64: 19}
 
@@ -23,35 +23,46 @@ class Rules:
     strip_both: frozenset[str] = frozenset()
 
 
-def coerce(column: Column, rules: Rules) -> tuple[Column, Change | None]:
-    """The column after the rules, with its name in lower case, and what to do with its values (never called with None).
+class Coercion(NamedTuple):
+    """One rule for the values of one column, by name and as a function, which is never called with None."""
+
+    rule: Rule
+    apply: Apply
+
+
+def coerce(column: Column, rules: Rules) -> tuple[Column, Coercion | None]:
+    """The column after the rules, with its name in lower case, and what to do with its values.
 
     The most particular rule wins: a Julian date, then an implied decimal point, then what the kind of column says.
     """
     name = column.name.lower()
     column = replace(column, name=name)
     if name in rules.julian_dates:
-        return replace(column, type="", kind="date", size=None, scale=None), julian_date
+        return replace(column, type="", kind="date", size=None, scale=None), Coercion(
+            Rule(RuleKind.JULIAN), julian_date
+        )
     if name in rules.decimals:
         places = rules.decimals[name]
         digits = DIGITS.get(column.size or 64, 19) if column.kind == "int" else column.size
         size = None if digits is None else max(digits, places)
         return replace(column, type="", kind="decimal", size=size, scale=places), _pointed(places)
     if column.kind == "text":
-        return column, strip_both if name in rules.strip_both else strip_right
+        if name in rules.strip_both:
+            return column, Coercion(Rule(RuleKind.BOTH), strip_both)
+        return column, Coercion(Rule(RuleKind.RIGHT), strip_right)
     if column.kind in ("decimal", "float"):
         return _number(column, rules.truncate)
     return column, None
 
 
-def _number(column: Column, truncate: bool) -> tuple[Column, Change | None]:
+def _number(column: Column, truncate: bool) -> tuple[Column, Coercion | None]:
     whole = replace(column, type="", kind="int", size=64, scale=None)
     if truncate:
-        return whole, truncated
+        return whole, Coercion(Rule(RuleKind.CUT), truncated)
     if column.kind == "float":
         return column, None
     # A column of unknown scale (Oracle's plain NUMBER) is judged value by value.
-    return (whole if column.scale == 0 else column), without_point
+    return (whole if column.scale == 0 else column), Coercion(Rule(RuleKind.WHOLE), without_point)
 
 
 def strip_right(value: Any) -> Any:
@@ -77,7 +88,7 @@ def without_point(value: Any) -> Any:
     return value
 
 
-def _pointed(places: int) -> Change:
+def _pointed(places: int) -> Coercion:
     def change(value: Any) -> Any:
         number = _as_number(value)
         if number is None:
@@ -88,7 +99,7 @@ def _pointed(places: int) -> Change:
         # Built from its digits, so that no arithmetic can round it.
         return Decimal((sign, digits, int(exponent) - places))
 
-    return change
+    return Coercion(Rule(RuleKind.POINT, places), change)
 
 
 def julian_date(value: Any) -> str | None:

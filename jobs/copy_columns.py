@@ -6,9 +6,8 @@ from logging import Logger
 from typing import Any
 
 from connectors.kinds.sql import Column
-from jobs.coercion import Rules, coerce
+from jobs.coercion import Coercion, Rules, coerce
 from jobs.copy_drift import drift_of, settle
-from jobs.copy_rows import Change
 from jobs.copy_source import Source
 from jobs.copy_target import Target
 from jobs.steptype import StepFailed
@@ -23,9 +22,25 @@ class Columns:
     # As the target is to have them.
     wanted: Sequence[Column]
     # What the step's own rules (jde) make of each value.
-    coercions: Sequence[Change | None]
+    coercions: Sequence[Coercion | None]
     # Those of `wanted` that a target which is there already doesn't have yet.
     added: Sequence[Column] = ()
+
+    def ruled(self, source: Source) -> tuple[list[Column], list[str]] | None:
+        """What the source's database can make of its columns by the rules: these columns, by these expressions.
+
+        None when there are no rules, or when it can't say one of them.
+        """
+        if not any(self.coercions):
+            return None
+        dialect, made, said = source.dialect, [], []
+        for read, wanted, coercion in zip(self.read, self.wanted, self.coercions, strict=True):
+            expression = dialect.ruled(read, coercion.rule) if coercion else dialect.quote(read.name)
+            if expression is None:
+                return None
+            made.append(wanted if wanted.type else replace(wanted, type=dialect.type_name(wanted, False)))
+            said.append(f"{expression} AS {dialect.quote(wanted.name)}")
+        return made, said
 
     def new_key(self, source: Source, target: Target, asked: Sequence[str]) -> list[str]:
         """The primary key of a table that is to be made: the key asked for, or the source's."""
@@ -50,7 +65,7 @@ def choose(source: Source, target: Target, config: dict[str, Any], log: Logger) 
     read, wanted, coercions = [], [], []
     for name in list(asked) if asked else [column.name for column in source.columns]:
         column = source.column(name)
-        shaped, change = coerce(column, rules) if rules else (column, None)
+        shaped, coercion = coerce(column, rules) if rules else (column, None)
         if isinstance(asked, dict):
             shaped = replace(shaped, name=asked[name])
         if not asked and shaped.name.casefold() in generated:
@@ -58,7 +73,7 @@ def choose(source: Source, target: Target, config: dict[str, Any], log: Logger) 
             continue
         read.append(column)
         wanted.append(shaped)
-        coercions.append(change)
+        coercions.append(coercion)
     _refuse_doubles([column.name for column in wanted])
     if not target.exists:
         return Columns(read, wanted, coercions)

@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
+from connectors.definition import ConnectorError
 from connectors.kinds.sql import BadRow, Column, Move, Refused, Route
 from jobs.context import Context
 from jobs.copy_columns import Columns
@@ -22,6 +23,8 @@ class Filling:
         self.ctx, self.source, self.target, self.columns, self.batch_size = ctx, source, target, columns, batch_size
         # Rows are read by the source's own session alone.
         self.apart = apart
+        # What the source's database makes of its columns by the step's rules, where it knows them all.
+        self.ruled = columns.ruled(source)
         self.fresh = False
         self.done = 0
         self.began = time.perf_counter()
@@ -34,14 +37,14 @@ class Filling:
         `fresh` says that the table was made for it in the open transaction, so that nobody else can see it.
         """
         self.fresh, before = fresh, self.done
-        changes = self._changes(columns)
-        for way in ways(self._facts(columns, changes)):
+        fits = self._fits(columns)
+        for way in ways(self._facts(columns, fits)):
             if way.route != self._route:
                 self.ctx.log.info("rows go by the route %r: %s", way.route, way.words)
                 self._route = way.route
             try:
                 if way.route == "rows":
-                    self._by_rows(into, columns, changes)
+                    self._by_rows(into, columns, self._changes(fits))
                 else:
                     self._by_route(self.target.dialect.routes[way.route], into, columns)
                 return
@@ -52,23 +55,27 @@ class Filling:
                     # A statement that broke off has broken the transaction.
                     self.source.session.rollback()
                     self.source.session.begin_snapshot()
+            except ConnectorError:
+                if self.ruled:
+                    self._name_misfit(columns, self._changes(fits), before)
+                raise
 
-    def _facts(self, columns: Sequence[Column], changes: Sequence[Change | None]) -> Facts:
+    def _facts(self, columns: Sequence[Column], fits: Sequence[Change | None]) -> Facts:
         source, target = self.source.dialect, self.target.dialect
-        pairs = list(zip(self.columns.wanted, columns, strict=True))
+        pairs = list(zip(self.ruled[0] if self.ruled else self.columns.wanted, columns, strict=True))
         return Facts(
             source=source.name,
             target=target.name,
             identical=source is target and all(wanted.type == column.type for wanted, column in pairs),
-            coerced=any(self.columns.coercions),
-            adapted=any(changes),
+            coerced=any(self.columns.coercions) and self.ruled is None,
+            adapted=any(fits),
             same_server=not (self.fresh and target.freezes) and self._same_server(),
             carried=frozenset(
                 name
                 for name, route in target.routes.items()
                 if all(route.carries(*pair) for pair in pairs)
                 and not (self.apart and route.reads_itself)
-                and not (route.whole and self.source.whole_table is None)
+                and not (route.whole and (self.ruled or self.source.whole_table is None))
             ),
         )
 
@@ -92,11 +99,22 @@ class Filling:
                     raise refused(error, self.done, batch, columns) from error
                 self._arrived(len(rows))
 
-    def _changes(self, columns: Sequence[Column]) -> list[Change | None]:
+    def _name_misfit(self, columns: Sequence[Column], changes: Sequence[Change | None], before: int) -> None:
+        """StepFailed for the first row that a rule can't be applied to; a server only says that there is one."""
+        self.ctx.log.info("the rows are read again, to find the one that was refused")
+        with suppress(ConnectorError), closing(self.source.batches(self.columns.read, self.batch_size)) as batches:
+            for batch in batches:
+                change_rows(batch, changes, columns, before)
+                before += len(batch)
+
+    def _fits(self, columns: Sequence[Column]) -> list[Change | None]:
         adapter = self.target.dialect.adapter
-        fits = [adapter(wanted, column) for wanted, column in zip(self.columns.wanted, columns, strict=True)]
         self._mention_zones(columns)
-        return [both(coercion, fit) for coercion, fit in zip(self.columns.coercions, fits, strict=True)]
+        return [adapter(wanted, column) for wanted, column in zip(self.columns.wanted, columns, strict=True)]
+
+    def _changes(self, fits: Sequence[Change | None]) -> list[Change | None]:
+        coercions = self.columns.coercions
+        return [both(coercion.apply if coercion else None, fit) for coercion, fit in zip(coercions, fits, strict=True)]
 
     def _mention_zones(self, columns: Sequence[Column]) -> None:
         moved = [
@@ -122,9 +140,9 @@ class Filling:
         move = Move(
             source.session,
             self.target.session,
-            source.select,
-            source.whole_table,
-            self.columns.read,
+            source.shaped(self.ruled[1]) if self.ruled else source.select,
+            None if self.ruled else source.whole_table,
+            self.ruled[0] if self.ruled else self.columns.read,
             columns,
             into,
             self.fresh,

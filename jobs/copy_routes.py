@@ -25,7 +25,7 @@ class Facts(NamedTuple):
     target: str
     # Every column has the same native type on both sides.
     identical: bool
-    # Values change by the step's own rules (jde).
+    # Values change by the step's own rules (jde), and not in the source's database.
     coerced: bool
     # Values change because the target's database takes them in another form, or has to be kept from rounding them.
     adapted: bool

@@ -1,6 +1,6 @@
 """Where a copy reads: a table or a query, its columns and its rows."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 from connectors.kinds.sql import Column, Session, SqlClient, TableName, bare, single_statement
@@ -60,6 +60,11 @@ class Source:
     def select(self, expressions: Iterable[str], more: Sequence[str] = ()) -> str:
         """The statement that answers with these expressions over the columns; `more` are conditions beside those of the source."""
         return single_statement(f"SELECT {', '.join(expressions)} {self._from(more)}")
+
+    def shaped(self, said: Sequence[str]) -> Callable[[Sequence[str]], str]:
+        """`select` over rows of these expressions, each with its name."""
+        rows = self.select(said)
+        return lambda expressions: f"SELECT {', '.join(expressions)} FROM ({rows}\n) r"
 
     def _from(self, more: Sequence[str] = ()) -> str:
         # The line ends keep a `--` comment in somebody's text from swallowing what follows.

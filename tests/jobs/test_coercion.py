@@ -15,8 +15,8 @@ def column(kind: str = "decimal", scale: int | None = None, name: str = "COL") -
 
 
 def after(value, *, rules: Rules | None = None, **of):
-    _, change = coerce(column(**of), rules or Rules())
-    return change(value) if change else value
+    _, coercion = coerce(column(**of), rules or Rules())
+    return coercion.apply(value) if coercion else value
 
 
 @pytest.mark.parametrize(("value", "expected"), [

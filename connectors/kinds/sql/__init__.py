@@ -16,6 +16,7 @@ from connectors.kinds.sql._dialects import dialect_of, dialects
 from connectors.kinds.sql._form import SqlForm, from_url
 from connectors.kinds.sql._json import json_row, json_value
 from connectors.kinds.sql._route import Move, Refused, Route
+from connectors.kinds.sql._rule import Rule, RuleKind
 from connectors.kinds.sql._session import Session
 from connectors.kinds.sql._staging import Staging, UpsertCounts, stash_of
 from connectors.kinds.sql._swap import Swap
@@ -30,6 +31,8 @@ __all__ = [
     "Move",
     "Refused",
     "Route",
+    "Rule",
+    "RuleKind",
     "Session",
     "SqlClient",
     "SqlForm",

@@ -8,6 +8,7 @@ from connectors.kinds.sql._checksum import Checksum
 from connectors.kinds.sql._column import Column, TableName
 from connectors.kinds.sql._fit import Change, fit
 from connectors.kinds.sql._route import Route
+from connectors.kinds.sql._rule import Rule
 from connectors.kinds.sql._swap import Swap
 
 T = TypeVar("T")
@@ -204,6 +205,12 @@ class Dialect:
     def selected(self, column: Column) -> str:
         """How a column is spelled in a SELECT list so that its value arrives exact."""
         return self.quote(column.name)
+
+    def ruled(self, column: Column, rule: Rule) -> str | None:
+        """The expression whose values are what `rule` makes of a column's, of the type of `type_name`; a value for which there is
+        nothing breaks the statement off. None when the database can't say just the same as jobs/coercion.py.
+        """
+        return None
 
     def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:
         """The rows of a query in batches, values as their column's kind says."""

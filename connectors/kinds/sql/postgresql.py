@@ -35,9 +35,11 @@ from connectors.kinds.sql._postgresql_checksum import PostgreSQLChecksum
 from connectors.kinds.sql._postgresql_copy import bad_row, copy_binary, copy_text, into_table, same_binary
 from connectors.kinds.sql._postgresql_lines import copy_lines, has_line
 from connectors.kinds.sql._postgresql_rows import Chunks, converted
+from connectors.kinds.sql._postgresql_rules import ruled
 from connectors.kinds.sql._postgresql_swap import PostgreSQLSwap
 from connectors.kinds.sql._postgresql_types import FROM_TEXT, column_of, type_for
 from connectors.kinds.sql._route import Route, copy_inside
+from connectors.kinds.sql._rule import Rule
 from connectors.kinds.sql._text import bare, only_reads
 
 # In seconds: a dead network is noticed within a minute.
@@ -169,6 +171,10 @@ class PostgreSQL(Dialect):
             "SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; "
             "SET bytea_output = 'hex'; SET extra_float_digits = 1"
         )
+
+    def ruled(self, column: Column, rule: Rule) -> str | None:
+        """Of every type whose values are what they look like."""
+        return ruled(column, rule, self.quote(column.name))
 
     # --- catalogue --------------------------------------------------------------------------------------------------
 
