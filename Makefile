@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The demo and `up` share one folder: NOMAFLOW_HOME, or var here.
 
-.PHONY: help demo up setup test check lint types migrations bench bench-cron bench-pages bench-tails bench-alerts bench-copy screenshots clean
+.PHONY: help demo up setup test check lint types migrations bench bench-cron bench-pages bench-tails bench-alerts bench-copy bench-jde screenshots clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ bench-alerts: setup  ## what alerts cost the run that they're about, and how soo
 
 bench-copy: setup  ## copying tables next to the databases' own tools, in every pair of databases found here
 	@$(BIN)/python bench/copying.py $(BENCH_ARGS)
+
+bench-jde: setup  ## copying with the jde rules next to psql without them
+	@$(BIN)/python bench/jdecopy.py $(BENCH_ARGS)
 
 bench-tails: $(VENV)/test.stamp  ## the way of a log line to the browser, with a hundred logs open
 	@$(BIN)/python bench/tails.py

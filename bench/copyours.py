@@ -1,6 +1,6 @@
-"""One copy by the real step in a process of its own: run by copying.py; prints `seconds`, `before_mb`, `lines` as a JSON object.
+"""One copy by the real step in a process of its own: run by copying.py and jdecopy.py.
 
-The seconds are the step's, connecting included; starting Python isn't, which a worker has behind it.
+Prints `seconds`, `before_mb`, `lines` as a JSON object. The seconds are the step's, connecting included; starting Python isn't, which a worker has behind it.
 """
 
 import json
@@ -35,8 +35,8 @@ class Lines(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def main(source: str, target: str, table: str, into: str, mode: str) -> None:
-    """Copy `table` at the URL `source` to `into` at `target`, and print."""
+def main(source: str, target: str, table: str, into: str, mode: str, more: str = "{}") -> None:
+    """Copy `table` at the URL `source` to `into` at `target`, and print; `more` are other fields of the step, as JSON."""
     places = {"from": source, "to": target}
     ctx = fake_ctx(connectors={name: Definition(name, "sql", config={"url": url}) for name, url in places.items()})
     heard = Lines()
@@ -44,7 +44,7 @@ def main(source: str, target: str, table: str, into: str, mode: str) -> None:
     ctx.log.setLevel("INFO")
     ctx.log.propagate = False
     sides = {"source": {"connector": "from", "table": table}, "target": {"connector": "to", "table": into}}
-    config = SqlCopyForm.check({**sides, "mode": mode}, tokens=False)
+    config = SqlCopyForm.check({**sides, "mode": mode, **json.loads(more)}, tokens=False)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     began = time.perf_counter()
     SqlCopy().run(ctx, config)
