@@ -1,6 +1,7 @@
 """One copy by the real step in a process of its own: run by copying.py and jdecopy.py.
 
-Prints `seconds`, `before_mb`, `lines` as a JSON object. The seconds are the step's, connecting included; starting Python isn't, which a worker has behind it.
+Prints `seconds`, `before_mb`, `lines` as a JSON object. The seconds are the step's, connecting included; starting Python isn't,
+which a worker has behind it.
 """
 
 import json
