@@ -73,13 +73,18 @@ def _ranges(move: Move, name: TableName, rowid: str) -> Iterator[int]:
     insert = f"INSERT INTO {move.into} ({move.names()}) SELECT {names} FROM {table} WHERE {rowid} BETWEEN ? AND ?"
     end = f"SELECT {rowid} FROM {table} WHERE {rowid} >= ? ORDER BY {rowid} LIMIT 1 OFFSET {move.batch_size - 1}"
     first, largest = _one(raw, f"SELECT min({rowid}) FROM {table}"), _one(raw, f"SELECT max({rowid}) FROM {table}")
+    # Most tables have a row to each number. Where there are gaps, SQLite has to walk along the rows to the end of a range.
+    dense = False
     while first is not None:
-        found = _one(raw, end, first)
-        last = largest if found is None else found
+        last = min(first + move.batch_size - 1, largest)
+        if not dense:
+            found = _one(raw, end, first)
+            last = largest if found is None else found
         try:
-            yield raw.execute(f"{insert} ORDER BY {rowid}", [first, last]).rowcount
+            yield (rows := raw.execute(f"{insert} ORDER BY {rowid}", [first, last]).rowcount)
         except sqlite3.IntegrityError as error:
             raise Refused(f"a row was refused, and only the slower route can say which: {error}") from error
+        dense = rows == last - first + 1
         first = _one(raw, f"SELECT min({rowid}) FROM {table} WHERE {rowid} > ?", last)
 
 

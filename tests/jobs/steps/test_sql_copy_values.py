@@ -192,6 +192,26 @@ def test_sqlite_hands_over_what_it_holds_whatever_was_declared(request, tmp_path
 
 
 @pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ([-(2**63), -5, 0, 1, 2, 3, 4, 2**62, 2**63 - 2, 2**63 - 1], [3, 6, 10]),
+        (
+            [*range(1, 50), *range(100, 10_000, 100), *range(10**6, 10**6 + 50)],
+            [*range(3, 49, 3), *range(52, 197, 3), 198],
+        ),
+    ],
+)
+def test_row_numbers_with_gaps_leave_no_row_behind(request, tmp_path, numbers, told):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    source.run("CREATE TABLE t (id integer PRIMARY KEY, v text)")
+    source.insert("t", [(number, f"v{number}") for number in numbers])
+    heard = []
+    copy(source, target, "t", "u", batch_size=3, on_progress=heard.append)
+    assert target.rows("SELECT id, v FROM u ORDER BY id") == [(number, f"v{number}") for number in numbers]
+    assert heard == told
+
+
+@pytest.mark.parametrize(
     "table", ["(id integer PRIMARY KEY) WITHOUT ROWID", "(rowid integer, oid integer, _rowid_ integer)"]
 )
 def test_a_sqlite_table_without_row_numbers_goes_row_by_row(request, tmp_path, caplog, table):
