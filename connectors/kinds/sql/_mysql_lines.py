@@ -6,9 +6,9 @@ from contextlib import closing
 
 from connectors.kinds.sql._column import Column
 from connectors.kinds.sql._mysql_rows import Unbuffered
+from connectors.kinds.sql._mysql_stream import Texts
 from connectors.kinds.sql._route import Move, NoLine
 
-READ = 2000
 PLAIN = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "time", "datetime", "uuid")
 TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
 BLOBS = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
@@ -68,10 +68,11 @@ def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
     sql = move.select(["CONCAT(" + ", X'09', ".join(lines) + ", X'0A')"])
     with closing(move.source.raw.cursor(Unbuffered)) as reader:
         move.source.call(lambda: reader.execute(sql))
-        while batch := move.source.call(lambda: reader.fetchmany(READ)):
-            if any(text is None for (text,) in batch):
+        texts = Texts(reader)
+        while batch := move.source.call(texts.batch):
+            if None in batch:
                 # The connection is of use to another route only when nothing is left to be read from it.
-                while move.source.call(lambda: reader.fetchmany(READ)):
+                while move.source.call(texts.batch):
                     pass
                 raise NoLine("a row makes a line longer than the source's max_allowed_packet")
-            yield b"".join([text for (text,) in batch]), len(batch)
+            yield b"".join(filter(None, batch)), len(batch)
