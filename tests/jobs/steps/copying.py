@@ -56,7 +56,7 @@ def place(request: Any, kind: str, folder: Any, side: str = "x") -> Place:
     """An empty database of that kind, closed when the test ends."""
     if kind == "sqlite":
         path = folder / f"{side}.db"
-        connection: Any = sqlite3.connect(path, isolation_level=None)
+        connection: Any = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         url = f"sqlite:///{path}"
     else:
         server = request.getfixturevalue(kind)

@@ -1,5 +1,6 @@
 """Values arrive as they left, or the copy says which one doesn't fit."""
 
+import sqlite3
 from decimal import Decimal
 from itertools import product
 
@@ -7,6 +8,7 @@ import pytest
 
 from connectors.definition import ConnectorError
 from connectors.kinds.sql import SqlKind
+from connectors.kinds.sql._sqlite_attach import record_steps
 from jobs.copy_routes import WAYS
 from jobs.steptype import StepFailed
 from tests.jobs.steps.copying import DATABASES, PAIRS, copy, place, routes
@@ -206,9 +208,79 @@ def test_row_numbers_with_gaps_leave_no_row_behind(request, tmp_path, numbers, t
     source.run("CREATE TABLE t (id integer PRIMARY KEY, v text)")
     source.insert("t", [(number, f"v{number}") for number in numbers])
     heard = []
-    copy(source, target, "t", "u", batch_size=3, on_progress=heard.append)
+    # Another order of the columns keeps SQLite from copying the records as they are.
+    copy(source, target, "t", "u", columns=["v", "id"], batch_size=3, on_progress=heard.append)
     assert target.rows("SELECT id, v FROM u ORDER BY id") == [(number, f"v{number}") for number in numbers]
     assert heard == told
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ("(id integer PRIMARY KEY, v text)", [30, 60, 90, 100]),
+        ("(id integer, v text DEFAULT 'x' COLLATE NOCASE NOT NULL)", [30, 60, 90, 100]),
+        ("(id integer PRIMARY KEY AUTOINCREMENT, v text CHECK (v <> ''))", [30, 60, 90, 100]),
+        # With records of keys, which take steps of their own, no more is told than there are rows.
+        ("(id text PRIMARY KEY, v text UNIQUE)", [30, 60, 90, 100]),
+    ],
+)
+@pytest.mark.parametrize("mode", ["append", "overwrite"])
+def test_sqlite_copies_records_as_they_are_and_tells_how_many(request, tmp_path, table, told, mode):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    for base, name in ((source, "t"), (target, "u")):
+        base.run(f"CREATE TABLE {name} {table}")
+    source.insert("t", [(3 * number, f"v{number}") for number in range(100)])
+    heard = []
+    copy(source, target, "t", "u", mode=mode, batch_size=30, on_progress=heard.append)
+    assert target.rows("SELECT * FROM u ORDER BY id") == source.rows("SELECT * FROM t ORDER BY id")
+    assert heard == told
+    assert target.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "copied"),
+    [
+        ("(id integer PRIMARY KEY, v text)", "(id integer PRIMARY KEY, v text)", True),
+        ("(id integer, v text PRIMARY KEY)", "(id integer, v text PRIMARY KEY)", True),
+        ("(id integer PRIMARY KEY, v text)", "(id integer, v text)", False),
+        ("(id integer, v text)", "(id integer, v text NOT NULL)", False),
+        ("(id integer, v text)", "(id integer, v text CHECK (v <> ''))", False),
+        ("(id integer, v text)", "(id integer, v text UNIQUE)", False),
+        ("(id integer, v text)", "(id integer, v text COLLATE NOCASE)", False),
+    ],
+)
+def test_sqlite_looks_into_records_where_two_tables_keep_other_rules(there, here, copied):
+    raw = sqlite3.connect(":memory:")
+    raw.execute(f"CREATE TABLE t {there}")
+    raw.execute(f"CREATE TABLE u {here}")
+    program = [(op, to) for _, op, _, to, *_ in raw.execute("EXPLAIN INSERT INTO u SELECT * FROM t")]
+    assert (record_steps(program) > 0) is copied
+
+
+def test_a_copy_into_a_table_with_rows_keeps_them_and_sqlite_s_unique_keys(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    for base, name in ((source, "t"), (target, "u")):
+        base.run(f"CREATE TABLE {name} (id integer, v text UNIQUE)")
+    source.insert("t", [(number, f"v{number}") for number in range(10)])
+    target.insert("u", [(-1, "w"), (-2, None)])
+    copy(source, target, "t", "u", mode="append", batch_size=4)
+    assert target.rows("SELECT count(*), count(DISTINCT v) FROM u") == [(12, 11)]
+    with pytest.raises((StepFailed, ConnectorError), match="UNIQUE"):
+        copy(source, target, "t", "u", mode="append", batch_size=4)
+    assert target.rows("SELECT count(*), count(DISTINCT v) FROM u") == [(12, 11)]
+
+
+def test_what_fails_while_sqlite_copies_records_is_said_and_undone(request, tmp_path):
+    source, target = place(request, "sqlite", tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    source.run("CREATE TABLE t (v integer)")
+    source.insert("t", [(number,) for number in range(50)])
+
+    def fail(done):
+        raise RuntimeError("the log is full")
+
+    with pytest.raises(RuntimeError, match="the log is full"):
+        copy(source, target, "t", "u", batch_size=20, on_progress=fail)
+    assert target.tables() == set()
 
 
 @pytest.mark.parametrize(
