@@ -4,7 +4,7 @@ SQLite's columns hold anything. What a value of its column usually looks like is
 through the same adapter as on the way of rows, one by one.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -33,9 +33,8 @@ def usual(target: Column, quoted: str) -> tuple[str, str] | None:
         case "decimal":
             return f"{integer} OR ({real} AND {_short(quoted, target.scale)})", quoted
         case "float":
-            # Of integers only those that a float keeps, of floats every one.
-            usually = f"{integer} AND abs({quoted}) <= 9007199254740992", f"nomaflow_float({quoted})"
-            return (f"({usually[0]}) OR {real}", usually[1]) if target.size == 64 else (usually[0], quoted)
+            # Of integers only those that a float keeps.
+            return f"{integer} AND abs({quoted}) <= 9007199254740992", quoted
         case "bool":
             return f"{integer} AND {quoted} IN (0, 1)", quoted
         case "date":
@@ -57,7 +56,11 @@ def usual(target: Column, quoted: str) -> tuple[str, str] | None:
 
 def _short(quoted: str, scale: int | None) -> str:
     """Whether a float is a decimal number of `scale` digits after the point and 15 at most: SQLite writes these as they are."""
-    return "0" if scale is None else f"abs({quoted}) < 1e{DIGITS - scale} AND round({quoted}, {scale}) = {quoted}"
+    if scale is None:
+        return "0"
+    # SQLite's round() spells the number and reads it again.
+    whole = f"CAST({quoted} * 1e{scale} + iif({quoted} < 0, -0.5, 0.5) AS INTEGER)"
+    return f"abs({quoted}) < 1e{DIGITS - scale} AND {whole} / 1e{scale} = {quoted}"
 
 
 def _clock(quoted: str, before: str, digits: int, after: str = "") -> str:
@@ -83,17 +86,17 @@ def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
     adapter, pairs = move.target.dialect.adapter, list(zip(move.reads, move.writes, strict=True))
     cells = _Cells([adapter(read, write) for read, write in pairs])
     raw.create_function("nomaflow_cell", 2, cells.written, deterministic=True)
-    raw.create_function("nomaflow_float", 1, repr, deterministic=True)
     sql = move.select(
         [_cell(number, source.dialect.quote(read.name), write) for number, (read, write) in enumerate(pairs)]
     )
+    floats = [number for number, (_, write) in enumerate(pairs) if _any_float(write)]
     made, raw.text_factory = raw.text_factory, bytes
     try:
         with closing(source.call(lambda: raw.execute(sql))) as reader:
             count = READ
             while batch := source.call(lambda: reader.fetchmany(count)):  # noqa: B023  called at once
                 # SQLite would take far longer to join them.
-                data = b"\n".join(map(b",".join, batch)) + b"\n"
+                data = b"\n".join(map(b",".join, _spelled(batch, floats))) + b"\n"
                 yield data, len(batch)
                 count = max(1, min(READ, len(batch) * MOST // len(data)))
     except ConnectorError as error:
@@ -104,8 +107,24 @@ def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
 
 def _cell(number: int, quoted: str, target: Column) -> str:
     condition, text = usual(target, quoted) or ("0", "''")
+    real = f"WHEN typeof({quoted}) = 'real' THEN {quoted} " if _any_float(target) else ""
     other = f"WHEN {quoted} IS NULL THEN '' ELSE nomaflow_cell({number}, {quoted})"
-    return f"CASE WHEN {condition} THEN CAST({text} AS TEXT) {other} END"
+    return f"CASE WHEN {condition} THEN CAST({text} AS TEXT) {real}{other} END"
+
+
+def _any_float(target: Column) -> bool:
+    """Whether the column keeps every float that SQLite does."""
+    return target.kind == "float" and target.size == 64
+
+
+def _spelled(batch: Sequence[Sequence[Any]], floats: Sequence[int]) -> Iterable[Sequence[bytes]]:
+    """The rows with their floats as texts, by Python: SQLite spells no more than 15 digits surely."""
+    if not floats:
+        return batch
+    columns = list(zip(*batch, strict=True))
+    for at in floats:
+        columns[at] = tuple(repr(value).encode() if value.__class__ is float else value for value in columns[at])
+    return zip(*columns, strict=True)
 
 
 class _Cells:
