@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column, Misfit, TableName
 from connectors.kinds.sql._dialect import BadRow, Batches, Dialect, Row, Settings
+from connectors.kinds.sql._duckdb_checksum import DuckDBChecksum
 from connectors.kinds.sql._duckdb_file import READ, DuckDBFile, ending_of, literal
 from connectors.kinds.sql._fit import Change, as_text, fit
 from connectors.kinds.sql._text import bare
@@ -88,6 +89,7 @@ class DuckDB(Dialect):
     stream_shares = True
     options: ClassVar[dict[str, Callable[[Any], Any]]] = {}
     swap = DuckDBFile
+    checksum = DuckDBChecksum
 
     def connect(self, settings: Settings, application: str) -> Any:
         """Open the file; `must_exist` in the settings refuses to make it."""

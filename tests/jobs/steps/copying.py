@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 from decimal import Decimal
+from importlib import import_module
 from itertools import product
 from typing import Any
 
@@ -35,11 +36,12 @@ class Place:
         return cursor
 
     def insert(self, table: str, rows: list[tuple]) -> None:
-        mark = "?" if self.kind == "sqlite" else "%s"
-        self.run("BEGIN")
+        mark = "?" if self.kind in ("sqlite", "duckdb") else "%s"
+        # A cursor of DuckDB is another connection.
+        self.run("BEGIN") if self.kind != "duckdb" else None
         for row in rows:
             self.run(f"INSERT INTO {table} VALUES ({', '.join([mark] * len(row))})", list(row))
-        self.run("COMMIT")
+        self.run("COMMIT") if self.kind != "duckdb" else None
 
     def rows(self, sql: str) -> list[tuple]:
         return [tuple(row) for row in self.run(sql).fetchall()]
@@ -58,6 +60,9 @@ def place(request: Any, kind: str, folder: Any, side: str = "x") -> Place:
         path = folder / f"{side}.db"
         connection: Any = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         url = f"sqlite:///{path}"
+    elif kind == "duckdb":
+        connection = import_module("duckdb").connect(str(folder / f"{side}.duckdb"))
+        url = f"duckdb:///{folder / side}.duckdb"
     else:
         server = request.getfixturevalue(kind)
         url = server.create_database()

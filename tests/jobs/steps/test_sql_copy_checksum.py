@@ -22,6 +22,8 @@ TYPES = {
     "j json",
     "sqlite": "id integer PRIMARY KEY, b bigint, n text, d double, f double, yes boolean, day date, "
     "clock time, at datetime, moment timestamptz, name varchar(50), fixed char(4), long text, raw blob, j json",
+    "duckdb": "id integer PRIMARY KEY, b bigint, n decimal(30,10), d double, f float, yes boolean, day date, "
+    'clock time, "at" timestamp, moment timestamptz, name varchar(50), fixed char(4), long text, raw blob, j json',
 }
 ROWS = [
     (1, 2**62, "1234567890.1234500000", 0.1, 0.5, True, "2024-02-29", "10:00:00.120", "2024-02-29 10:00:00.123456",
@@ -44,7 +46,14 @@ def fill(base: Place, table: str, rows=ROWS) -> None:
     base.insert(table, rows)
 
 
-@pytest.fixture(params=PAIRS, ids="->".join)
+WITH_DUCKDB = [
+    ("duckdb", "duckdb"),
+    *((name, "duckdb") for name in DATABASES),
+    *(("duckdb", name) for name in DATABASES),
+]
+
+
+@pytest.fixture(params=[*PAIRS, *WITH_DUCKDB], ids="->".join)
 def pair(request, tmp_path) -> list[Place]:
     return [place(request, name, tmp_path, side) for side, name in zip("st", request.param, strict=True)]
 
@@ -65,7 +74,7 @@ def test_the_same_rows_have_the_same_checksum(pair, mode, exists, caplog):
     assert "the checksums of 15 columns of source and target are the same" in caplog.text
     assert {"inside", "attach"}.isdisjoint(routes(caplog))
     if exists:
-        assert way(caplog) == ("swap" if mode == "overwrite" else "gathered")
+        assert way(caplog) == ("swap" if mode == "overwrite" and target.kind != "duckdb" else "gathered")
 
 
 def check(request, source: Place, target: Place, table: str = "s") -> None:
@@ -100,7 +109,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(
-    "names", [("sqlite", "postgresql"), ("postgresql", "mariadb"), ("mariadb", "sqlite")], ids="->".join
+    "names",
+    [("sqlite", "postgresql"), ("postgresql", "mariadb"), ("mariadb", "sqlite"), ("postgresql", "duckdb")],
+    ids="->".join,
 )
 @pytest.mark.parametrize("column", CHANGES)
 def test_the_column_that_differs_is_named(request, tmp_path, names, column):
@@ -108,7 +119,7 @@ def test_the_column_that_differs_is_named(request, tmp_path, names, column):
     for base in (source, target):
         fill(base, "s")
     check(request, source, target)
-    quoted = "`long`" if (column, target.kind) == ("long", "mariadb") else column
+    quoted = {("long", "mariadb"): "`long`", ("at", "duckdb"): '"at"'}.get((column, target.kind), column)
     if target.kind == "postgresql":
         target.run("SET TimeZone = 'UTC'")
     target.run(f"UPDATE s SET {quoted} = {CHANGES[column]} WHERE id = 1")

@@ -1,6 +1,7 @@
 """Copies from and to DuckDB files."""
 
 import datetime
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import duckdb
 import pytest
 
 from connectors.definition import Definition
+from connectors.kinds.sql import Column
+from connectors.kinds.sql._duckdb_checksum import DuckDBChecksum
 from jobs.context import Context
 from jobs.steps import step_types
 from jobs.steptype import Result, StepFailed
@@ -163,3 +166,41 @@ def test_a_row_that_duckdb_refuses_is_named_among_many(files: Context) -> None:
     with pytest.raises(StepFailed, match=r"Row 161, column 'v', value 'someday'"):
         copied(files, ("lite", "odd"), ("duck", "days"), columns=["id", "v"])
     assert rows(files, "duck", "days") == []
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_file_s_rows_have_the_checksum_of_the_source_s(
+    ctx: Context, tmp_path: Path, ending: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(2):
+        with caplog.at_level("INFO", "nomaflow.step"):
+            copy(ctx, "duck", "duck", f"t.{ending}", verify="checksum")
+    # What a CSV file that is there already holds are texts, as which a number isn't compared.
+    compared = ["5", "5"] if ending == "parquet" else ["5", "1"]
+    assert re.findall(r"the checksums of (\d+) columns of source and target are the same", caplog.text) == compared
+    assert (tmp_path / f"t.{ending}").is_file()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("0.1", "0.1"),
+        ("1e-5", "0.00001"),
+        ("-1.25e-13", "-0.000000000000125"),
+        ("1e33", "1" + "0" * 33),
+        ("1.2345678901234567e+30", "1234567890123456700000000000000"),
+        ("123456789.125", "123456789.125"),
+        ("-1e20", "-100000000000000000000"),
+        ("100", "100"),
+        ("-0.0", "0"),
+        ("5e-324", "wide"),
+        ("1e34", "wide"),
+        ("nan", "NaN"),
+        ("-inf", "-Infinity"),
+        (None, None),
+    ],
+)
+def test_a_float_of_a_checksum_is_a_plain_decimal(value: str | None, text: str | None) -> None:
+    with duckdb.connect(":memory:") as connection:
+        spelled = DuckDBChecksum(connection).value("number", Column("v", "DOUBLE", "float"), "CAST(? AS DOUBLE)")
+        assert connection.execute(f"SELECT {spelled.replace('?', '$1')}", [value]).fetchone() == (text,)
