@@ -21,6 +21,17 @@ PATIENCE = (
     "SELECT set_config('lock_timeout', least(%s, setting::int / 2)::text, true) FROM pg_settings "
     "WHERE name = 'deadlock_timeout'"
 )
+# PostgreSQL sends an autovacuum home for whoever has waited for it through a whole deadlock_timeout. It never waits for us.
+LONG_PATIENCE = (
+    "SELECT set_config('lock_timeout', (setting::int + 500)::text, true) FROM pg_settings "
+    "WHERE name = 'deadlock_timeout'"
+)
+# Whether all who hold the table only tidy it up; NULL when nobody does.
+HOLDERS = """
+SELECT bool_and(mode = 'ShareUpdateExclusiveLock') FROM pg_locks
+  WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid() AND relation = to_regclass(%s)
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 
 class PostgreSQLSwap(Swap):
@@ -42,21 +53,22 @@ class PostgreSQLSwap(Swap):
 
     def publish(self, keep: TableName | None) -> None:
         """As soon as no reader is in the middle of something; for a minute it's tried between others."""
+        tidied = False
         for attempt in range(LOCK_ATTEMPTS):
-            if attempt:
+            if attempt and not tidied:
                 self.say([f"SELECT pg_sleep({PAUSE_SECONDS})"])
             try:
                 with self._undone_if_refused():
-                    self._exchange(keep)
+                    self._exchange(keep, tidied)
                 return
             except _Busy:
-                continue
+                tidied = bool(self.ask(HOLDERS, [self.table])[0][0])
         seconds = LOCK_ATTEMPTS * (LOCK_SECONDS + PAUSE_SECONDS)
         raise Refused(f"for {seconds} s other transactions that have read it didn't end")
 
-    def _exchange(self, keep: TableName | None) -> None:
+    def _exchange(self, keep: TableName | None, tidied: bool) -> None:
         old = keep.table if keep else OLD + self.stash_name.table[-12:]
-        self.ask(PATIENCE, [round(LOCK_SECONDS * 1000)])
+        self.ask(LONG_PATIENCE) if tidied else self.ask(PATIENCE, [round(LOCK_SECONDS * 1000)])
         lock = f"LOCK TABLE {self.table} IN ACCESS EXCLUSIVE MODE"
         self.say([*self._written(REFERENCES), *self._written(VIEWS), lock])
         # What has come to depend on the table since the copy began is seen now, and can't come any more.
