@@ -55,7 +55,7 @@ class PostgreSQLSwap(Swap):
         """As soon as no reader is in the middle of something; for a minute it's tried between others."""
         tidied = False
         for attempt in range(LOCK_ATTEMPTS):
-            if attempt and not tidied:
+            if attempt:
                 self.say([f"SELECT pg_sleep({PAUSE_SECONDS})"])
             try:
                 with self._undone_if_refused():
@@ -68,7 +68,10 @@ class PostgreSQLSwap(Swap):
 
     def _exchange(self, keep: TableName | None, tidied: bool) -> None:
         old = keep.table if keep else OLD + self.stash_name.table[-12:]
-        self.ask(LONG_PATIENCE) if tidied else self.ask(PATIENCE, [round(LOCK_SECONDS * 1000)])
+        if tidied:
+            self.ask(LONG_PATIENCE)
+        else:
+            self.ask(PATIENCE, [round(LOCK_SECONDS * 1000)])
         lock = f"LOCK TABLE {self.table} IN ACCESS EXCLUSIVE MODE"
         self.say([*self._written(REFERENCES), *self._written(VIEWS), lock])
         # What has come to depend on the table since the copy began is seen now, and can't come any more.

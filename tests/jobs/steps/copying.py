@@ -38,10 +38,13 @@ class Place:
     def insert(self, table: str, rows: list[tuple]) -> None:
         mark = "?" if self.kind in ("sqlite", "duckdb") else "%s"
         # A cursor of DuckDB is another connection.
-        self.run("BEGIN") if self.kind != "duckdb" else None
+        together = self.kind != "duckdb"
+        if together:
+            self.run("BEGIN")
         for row in rows:
             self.run(f"INSERT INTO {table} VALUES ({', '.join([mark] * len(row))})", list(row))
-        self.run("COMMIT") if self.kind != "duckdb" else None
+        if together:
+            self.run("COMMIT")
 
     def rows(self, sql: str) -> list[tuple]:
         return [tuple(row) for row in self.run(sql).fetchall()]
