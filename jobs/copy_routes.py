@@ -7,7 +7,7 @@
 | text   | the same in text format, which every type survives |
 | values | PostgreSQL casts values to what SQLite keeps as it is, and sends them in binary |
 | attach | SQLite reads the other file itself, in ranges of row numbers |
-| infile | PostgreSQL renders the lines that LOAD DATA LOCAL INFILE reads |
+| infile | the source's database writes the lines that LOAD DATA LOCAL INFILE reads |
 | lines  | MariaDB, MySQL or SQLite writes the lines that PostgreSQL's COPY reads |
 | rows   | batches of Python's values, each looked at; works between all databases |
 """
@@ -63,6 +63,9 @@ WAYS = (
     Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
     Way("postgresql", "sqlite",     ANY,      NO,     ANY,    ANY,  "values", "values that SQLite keeps as they are"),
     Way("postgresql", "mysql",      ANY,      NO,     ANY,    ANY,  "infile", "LOAD DATA reads what PostgreSQL's COPY writes"),
+    Way("mysql",      "mysql",      YES,      NO,     ANY,    NO,   "infile", "LOAD DATA reads what the source's server writes"),
+    Way("mysql",      "mysql",      NO,       NO,     ANY,    ANY,  "infile", "LOAD DATA reads what the source's server writes"),
+    Way("sqlite",     "mysql",      ANY,      NO,     ANY,    ANY,  "infile", "LOAD DATA reads what SQLite writes"),
     Way("mysql",      "postgresql", ANY,      NO,     ANY,    ANY,  "lines",  "COPY reads what the source's server writes"),
     Way("sqlite",     "postgresql", ANY,      NO,     ANY,    ANY,  "lines",  "COPY reads what SQLite writes"),
     Way(ANY,          ANY,          ANY,      ANY,    ANY,    ANY,  "rows",   "batches of values, each of them looked at"),

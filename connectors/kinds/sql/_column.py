@@ -34,7 +34,7 @@ class Column:
     `size` is bits for int and float, digits for decimal, the longest length for text (characters) and bytes; None is
     unlimited or unknown. `scale` is digits after the point for decimal, digits of a second for times.
     `generated` columns are computed by the database and can't be written; `filled` ones get a value (a default, the next of a
-    sequence) when a row comes without one.
+    sequence) when a row comes without one. `collation` is how a MariaDB or MySQL column compares texts, with its character set.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Column:
     generated: bool = False
     dialect: str = ""
     filled: bool = False
+    collation: str = ""
 
 
 class TableName(NamedTuple):

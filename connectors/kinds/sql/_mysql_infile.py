@@ -1,31 +1,42 @@
-"""From PostgreSQL into MariaDB and MySQL: COPY's text format is what LOAD DATA reads, all but two escapes.
+"""Into MariaDB and MySQL by the lines that LOAD DATA reads, which the source's database writes itself.
 
 LOAD DATA LOCAL turns errors into warnings: a load with one, or with fewer rows than were sent, is undone.
 """
 
-import re
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
-import psycopg
 import pymysql
 from pymysql.connections import Connection, MySQLResult
 
 from connectors.definition import ConnectorError
+from connectors.kinds.sql import _mysql_lines, _postgresql_infile, _sqlite_lines
 from connectors.kinds.sql._column import Column
-from connectors.kinds.sql._postgresql_copy import chunks
 from connectors.kinds.sql._route import Move, Refused, undone_or_done
-from connectors.kinds.sql._text import bare
 
 PACKET = 64 * 1024
-INTS = ("tinyint", "smallint", "mediumint", "int", "bigint")
-TEXTS = ("char", "varchar", "text", "mediumtext", "longtext", "json", "uuid")
-BLOBS = ("varbinary", "blob", "mediumblob", "longblob")
-FORMAT = "CHARACTER SET utf8mb4 FIELDS TERMINATED BY X'09' ESCAPED BY X'5C' LINES TERMINATED BY X'0A'"
-ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
-# LOAD DATA would read `\f` and `\v` as the letters.
-RAW = {b"f": b"\f", b"v": b"\v"}
+TEXT = "FIELDS TERMINATED BY X'09' ESCAPED BY X'5C' LINES TERMINATED BY X'0A'"
+# NULL is a word without quotes.
+CSV = "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY X'0A'"
+
+
+class Writer(NamedTuple):
+    """How a database writes lines, some at a time with their number.
+
+    `loads_exactly` says whether LOAD DATA reads every value of a column as just that value, or refuses it.
+    """
+
+    lines_of: Callable[[Move], Iterator[tuple[bytes, int]]]
+    loads_exactly: Callable[[Column, Column], bool]
+    form: str
+
+
+WRITERS = {
+    "postgresql": Writer(_postgresql_infile.lines_of, _postgresql_infile.loads_exactly, TEXT),
+    "mysql": Writer(_mysql_lines.infile_of, _mysql_lines.loads_exactly, TEXT),
+    "sqlite": Writer(_sqlite_lines.infile_of, _sqlite_lines.loads_exactly, CSV),
+}
 
 
 class Loading(Connection):
@@ -71,97 +82,50 @@ class _Fed(MySQLResult):
         result._read_ok_packet(answer)
 
 
-def rendered(source: Column, target: Column, quoted: str) -> str | None:
-    """The expression in PostgreSQL's SQL whose text LOAD DATA reads as the same value; None when that isn't sure."""
-    match = re.match(r"[a-z]+", target.type.lower())
-    base = match[0] if match else ""
-    if (source.kind, base) in {("date", "date"), ("datetime", "datetime")} and _as_fine(source, target):
-        return _in_years(quoted, quoted)
-    if source.kind == "instant" and base in ("datetime", "timestamp") and _as_fine(source, target):
-        return _in_years(quoted, f"({quoted} AT TIME ZONE 'UTC')")
-    exact = {
-        "int": base in INTS,
-        "bool": base in INTS,
-        "decimal": base == "decimal" and source.scale is not None and source.scale <= (target.scale or 0),
-        "float": base == "double" or (base == "float" and source.size == 32),
-        "time": base == "time" and _as_fine(source, target),
-        "text": base in TEXTS[:5] and _as_long(source.size, target),
-        "json": base in TEXTS[:6] and _as_long(None, target),
-        "uuid": base == "uuid" or (base in TEXTS[:5] and _as_long(36, target)),
-        "other": base in TEXTS[:5] and _as_long(None, target),
-        "bytes": base in BLOBS,
-    }
-    if not exact.get(source.kind):
-        return None
-    return {"bool": f"{quoted}::int", "bytes": f"encode({quoted}, 'hex')"}.get(source.kind, quoted)
-
-
-def _as_fine(source: Column, target: Column) -> bool:
-    """Whether the target keeps all digits of a second."""
-    return source.kind == "date" or (6 if source.scale is None else source.scale) <= (target.scale or 0)
-
-
-def _as_long(size: int | None, target: Column) -> bool:
-    return target.size is None or (size is not None and size <= target.size)
-
-
-def _in_years(quoted: str, written: str) -> str:
-    """What is no date of the years 1 to 9999 is spelled so that the server can't take a part of it for one."""
-    inside = f"{quoted} >= '0001-01-01' AND {quoted} < '10000-01-01'"
-    return f"CASE WHEN {inside} THEN {written}::text ELSE '!' || {quoted}::text END"
-
-
 def loads_exactly(source: Column, target: Column) -> bool:
-    """Whether `rendered` knows how."""
-    return source.dialect == "postgresql" and rendered(source, target, "x") is not None
+    """Whether the source's database has a line for every value of the column."""
+    return source.dialect in WRITERS and WRITERS[source.dialect].loads_exactly(source, target)
 
 
 def copy_infile(move: Move) -> None:
-    """COPY ... TO STDOUT into LOAD DATA LOCAL INFILE, with no file between."""
+    """The lines into LOAD DATA LOCAL INFILE, with no file between."""
     raw, session = move.target.raw, move.target
     if not isinstance(raw, Loading) or not session.scalar("SELECT @@local_infile"):
         raise Refused("the server doesn't take LOAD DATA LOCAL (its local_infile is off)")
-    sent = [0]
+    source, sent = WRITERS[move.source.dialect.name], 0
+
+    def feed(lines: Iterator[tuple[bytes, int]]) -> Iterator[bytes]:
+        nonlocal sent
+        for data, rows in lines:
+            yield data
+            sent += rows
+            move.on_rows(rows)
 
     def work() -> None:
-        with closing(_feed(move, sent)) as feed, raw.cursor() as cursor:
-            raw.feed = feed
-            cursor.execute(_statement(move))
+        with closing(source.lines_of(move)) as lines, raw.cursor() as cursor:  # type: ignore[type-var]
+            raw.feed = feed(lines)
+            cursor.execute(_statement(move, source.form))
             session.dialect.check_warnings(raw, cursor)
-            if cursor.rowcount != sent[0]:
-                raise ConnectorError(f"{sent[0]:,} rows were sent and {cursor.rowcount:,} arrived")
+            if cursor.rowcount != sent:
+                raise ConnectorError(f"{sent:,} rows were sent and {cursor.rowcount:,} arrived")
 
     undone_or_done(move, work)
 
 
-def _statement(move: Move) -> str:
+def _statement(move: Move, form: str) -> str:
     targets, sets = [], []
-    for number, (read, write) in enumerate(zip(move.reads, move.writes, strict=True)):
-        quoted = move.target.dialect.quote(write.name)
-        targets.append(f"@nomaflow_{number}" if read.kind == "bytes" else quoted)
-        if read.kind == "bytes":
-            sets.append(f"{quoted} = UNHEX(@nomaflow_{number})")
+    for number, column in enumerate(move.writes):
+        quoted, variable = move.target.dialect.quote(column.name), f"@nomaflow_{number}"
+        taken = _taken(column, variable)
+        targets.append(variable if taken else quoted)
+        sets += [f"{quoted} = {taken}"] if taken else []
     setting = f" SET {', '.join(sets)}" if sets else ""
-    return f"LOAD DATA LOCAL INFILE 'nomaflow' INTO TABLE {move.into} {FORMAT} ({', '.join(targets)}){setting}"
+    return f"LOAD DATA LOCAL INFILE 'nomaflow' INTO TABLE {move.into} CHARACTER SET utf8mb4 {form} ({', '.join(targets)}){setting}"
 
 
-def _feed(move: Move, sent: list[int]) -> Generator[bytes, None, None]:
-    """COPY's lines; `sent` counts them."""
-    quote = move.source.dialect.quote
-    pairs = zip(move.reads, move.writes, strict=True)
-    select = move.select([rendered(read, write, quote(read.name)) or quote(read.name) for read, write in pairs])
-    try:
-        with move.source.raw.cursor() as reader, reader.copy(f"COPY ({bare(select)}) TO STDOUT") as arriving:
-            for data, rows in chunks(arriving):
-                yield unescaped(data)
-                sent[0] += rows
-                move.on_rows(rows)
-    except psycopg.Error as error:
-        raise ConnectorError(move.source.told(error)) from error
-
-
-def unescaped(data: bytes) -> bytes:
-    """COPY's lines as LOAD DATA reads them."""
-    if b"\\f" not in data and b"\\v" not in data:
-        return data
-    return ESCAPE.sub(lambda match: RAW.get(match[1], match[0]), data)
+def _taken(column: Column, variable: str) -> str | None:
+    """What a column is given where that isn't the field itself."""
+    if column.kind == "bytes":
+        return f"UNHEX({variable})"
+    # The digits of a field would be taken for the bits.
+    return f"CAST({variable} AS UNSIGNED)" if column.type.startswith("bit") else None

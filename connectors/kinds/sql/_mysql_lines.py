@@ -1,41 +1,79 @@
-"""The lines that PostgreSQL's COPY reads, written by a MariaDB or MySQL server."""
+"""The lines that PostgreSQL's COPY and MariaDB's LOAD DATA read, written by a MariaDB or MySQL server.
+
+The server puts between the fields what is in no text, and Python does the rest: a server's REPLACE moves
+all of a text that is left at every place that it changes.
+"""
 
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from typing import NamedTuple
 
 from connectors.kinds.sql._column import Column
+from connectors.kinds.sql._fit import fit
 from connectors.kinds.sql._mysql_rows import Unbuffered
 from connectors.kinds.sql._mysql_stream import Texts
 from connectors.kinds.sql._route import Move, NoLine
 
-PLAIN = ("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "date", "time", "datetime", "uuid")
+PLAIN = (
+    *("tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "double", "year"),
+    *("date", "time", "datetime", "uuid"),
+)
 TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json")
 BLOBS = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
-# In hexadecimal, because a session may read backslashes either way: what is escaped, and by what.
-ESCAPES = (("5C", "5C5C"), ("09", "5C74"), ("0A", "5C6E"), ("0D", "5C72"))
+# Bytes that no text in UTF-8 has, and what they're written for: the end of a field, of a row, and NULL.
+FIELD, ROW, NULL = b"\xff", b"\xfd", b"\xfe"
+ENDS = bytes.maketrans(FIELD + ROW, b"\t\n")
+ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 
 
-def line(column: Column, quoted: str) -> str | None:
-    """The expression in MariaDB's SQL that gives a value as COPY reads it; None where that isn't sure to be exact."""
-    match = re.match(r"[a-z]+", column.type.lower())
-    base = match[0] if match else ""
+class Reader(NamedTuple):
+    """What the reader of the lines takes for an instant and for bytes: SQL around the column, and around its digits."""
+
+    instant: str
+    bytes: str
+
+
+COPY = Reader("CONCAT({}, '+00:00')", "CONCAT(X'5C78', {})")
+LOAD = Reader("{}", "{}")
+
+
+def line(column: Column, quoted: str, reader: Reader = COPY) -> str | None:
+    """The expression in MariaDB's SQL that gives a value as the reader takes it, before anything is escaped.
+
+    None where that isn't sure to be exact.
+    """
+    base = _base(column)
     if base in PLAIN:
         written = quoted
     elif base == "float":
         written = f"CAST({quoted} AS DOUBLE)"
+    elif base == "bit":
+        written = f"CAST({quoted} AS UNSIGNED)"
     elif base == "timestamp":
-        written = f"CONCAT({quoted}, '+00:00')"
+        written = reader.instant.format(quoted)
     elif base in BLOBS:
-        written = f"CONCAT(X'5C5C78', HEX({quoted}))"
+        written = reader.bytes.format(f"HEX({quoted})")
     elif base in TEXTS:
         written = f"CAST(CONVERT({quoted} USING utf8mb4) AS BINARY)"
-        for found, instead in ESCAPES:
-            written = f"REPLACE({written}, X'{found}', X'{instead}')"
     else:
         return None
     # Not IFNULL around the value: a server answers NULL, too, when a text grows beyond max_allowed_packet.
-    return f"IF({quoted} IS NULL, X'5C4E', {written})"
+    return f"IF({quoted} IS NULL, X'{NULL.hex()}', {written})" if column.nullable else written
+
+
+def _base(column: Column) -> str:
+    match = re.match(r"[a-z]+", column.type.lower())
+    return match[0] if match else ""
+
+
+def loads_exactly(source: Column, target: Column) -> bool:
+    """Whether LOAD DATA reads the line of every value as just that value, or refuses it."""
+    if source.dialect != "mysql" or line(source, "x") is None or line(target, "x") is None:
+        return False
+    # A number for a set or enum could be meant as a place in its list.
+    listed = _base(target) in ("enum", "set")
+    return source.type == target.type or (not listed and source.kind == target.kind and fit(source, target) is None)
 
 
 def has_line(source: Column, target: Column) -> bool:
@@ -61,18 +99,31 @@ def has_line(source: Column, target: Column) -> bool:
     }.get(source.kind, False)
 
 
-def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
+def lines_of(move: Move, reader: Reader = COPY) -> Iterator[tuple[bytes, int]]:
     """As the server sends them. NoLine when it has none for a row."""
     quote = move.source.dialect.quote
-    lines = [line(column, quote(column.name)) or quote(column.name) for column in move.reads]
-    sql = move.select(["CONCAT(" + ", X'09', ".join(lines) + ", X'0A')"])
-    with closing(move.source.raw.cursor(Unbuffered)) as reader:
-        move.source.call(lambda: reader.execute(sql))
-        texts = Texts(reader)
+    lines = [line(column, quote(column.name), reader) or quote(column.name) for column in move.reads]
+    between = f", X'{FIELD.hex()}', "
+    sql = move.select([f"CONCAT({between.join(lines)})"])
+    with closing(move.source.raw.cursor(Unbuffered)) as cursor:
+        move.source.call(lambda: cursor.execute(sql))
+        texts = Texts(cursor)
         while batch := move.source.call(texts.batch):
             if None in batch:
                 # The connection is of use to another route only when nothing is left to be read from it.
                 while move.source.call(texts.batch):
                     pass
                 raise NoLine("a row makes a line longer than the source's max_allowed_packet")
-            yield b"".join(filter(None, batch)), len(batch)
+            yield escaped(ROW.join(batch) + ROW), len(batch)  # type: ignore[arg-type]
+
+
+def escaped(data: bytes) -> bytes:
+    """The server's rows as lines of text."""
+    for found, instead in ESCAPES:
+        data = data.replace(found, instead)
+    return data.translate(ENDS).replace(NULL, b"\\N")
+
+
+def infile_of(move: Move) -> Iterator[tuple[bytes, int]]:
+    """`lines_of` for LOAD DATA."""
+    return lines_of(move, LOAD)

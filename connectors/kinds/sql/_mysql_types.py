@@ -52,6 +52,7 @@ def column_of(
     nullable: bool,
     generated: bool,
     filled: bool = False,
+    collation: str = "",
 ) -> Column:
     """A column by its declared type `native` and the type's bare name `data`."""
     kind = KINDS.get(data, "other")
@@ -64,7 +65,7 @@ def column_of(
         size, scale = SIZES[data], None
     elif kind in ("text", "bytes"):
         scale = None
-    return Column(name, native, kind, size, scale, nullable, generated, "mysql", filled)
+    return Column(name, native, kind, size, scale, nullable, generated, "mysql", filled, collation)
 
 
 def column_of_result(field: Any) -> Column:
@@ -85,10 +86,13 @@ def column_of_result(field: Any) -> Column:
 
 def type_for(column: Column, in_key: bool) -> str:
     """The type in which a column, of whatever database, is kept; the dialect's module has the table."""
-    if column.dialect == "mysql" and column.type:
-        return column.type
-    digits = 6 if column.scale is None else min(column.scale, 6)
     exact = "CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
+    if column.dialect == "mysql" and column.type:
+        if column.collation:
+            return f"{column.type} COLLATE {column.collation}"
+        # A database's default may have no room for all texts.
+        return f"{column.type} {exact}" if column.kind == "text" else column.type
+    digits = 6 if column.scale is None else min(column.scale, 6)
     if column.kind == "decimal":
         return f"DECIMAL({min(column.size or 65, 65)},{30 if column.size is None else column.scale or 0})"
     if column.kind in ("text", "other"):

@@ -1,12 +1,13 @@
-"""The lines that PostgreSQL's COPY reads, written by SQLite.
+"""The lines that PostgreSQL's COPY and MariaDB's LOAD DATA read, written by SQLite: CSV, with little differences.
 
 SQLite's columns hold anything. What a value of its column usually looks like is written by SQLite's own SQL; every other value goes
 through the same adapter as on the way of rows, one by one.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from connectors.definition import ConnectorError
 from connectors.kinds.sql._column import Column, Misfit
@@ -20,10 +21,26 @@ MOST = 1_000_000
 # Of a decimal number that every float keeps.
 DIGITS = 15
 DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+# Of a column of a MariaDB or MySQL server that LOAD DATA gives the value of a text to, as INSERT would.
+LOADED = re.compile(
+    r"(?:tiny|small|medium|big)?int|decimal|double|float|date\b|time\b|datetime|timestamp|uuid"
+    r"|char|varchar|(?:medium|long)?text|json|varbinary|(?:medium|long)?blob"
+)
 
 
-def usual(target: Column, quoted: str) -> tuple[str, str] | None:
-    """What a value that goes into `target` usually looks like: a condition, and the text that COPY reads if it holds."""
+class Reader(NamedTuple):
+    """What the reader of the lines takes for NULL, for bytes (before their hexadecimal digits), and an instant's offset for."""
+
+    null: str
+    bytes: str
+    keeps_offset: bool
+
+
+COPY, LOAD = Reader("", "\\x", True), Reader("NULL", "", False)
+
+
+def usual(target: Column, quoted: str, reader: Reader = COPY) -> tuple[str, str] | None:
+    """What a value that goes into `target` usually looks like: a condition, and the text that is read as it."""
     integer, text, real = (f"typeof({quoted}) = '{kind}'" for kind in ("integer", "text", "real"))
     digits = 6 if target.scale is None else target.scale
     fits = "" if target.size is None else f" AND length({quoted}) <= {target.size}"
@@ -44,13 +61,14 @@ def usual(target: Column, quoted: str) -> tuple[str, str] | None:
         case "datetime":
             return f"{text} AND {_clock(quoted, '????-??-??[ T]', digits)}", quoted
         case "instant":
-            return f"{text} AND {_clock(quoted, '????-??-??[ T]', digits, '+00:00')}", quoted
+            moment = quoted if reader.keeps_offset else f"substr({quoted}, 1, length({quoted}) - 6)"
+            return f"{text} AND {_clock(quoted, '????-??-??[ T]', digits, '+00:00')}", moment
         case "text":
             return text + fits, _quoted(quoted)
         case "json" | "uuid" | "other":
             return text, _quoted(quoted)
         case "bytes":
-            return f"typeof({quoted}) = 'blob'{fits}", f"'\\x' || hex({quoted})"
+            return f"typeof({quoted}) = 'blob'{fits}", f"'{reader.bytes}' || hex({quoted})"
     return None
 
 
@@ -80,14 +98,24 @@ def has_line(source: Column, target: Column) -> bool:
     return usual(target, "x") is not None
 
 
-def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
+def loads_exactly(source: Column, target: Column) -> bool:
+    """Every value is looked at, but LOAD DATA must take a text for what it says."""
+    return LOADED.match(target.type) is not None and usual(target, "x") is not None
+
+
+def infile_of(move: Move) -> Iterator[tuple[bytes, int]]:
+    """`lines_of` for LOAD DATA."""
+    return lines_of(move, LOAD)
+
+
+def lines_of(move: Move, form: Reader = COPY) -> Iterator[tuple[bytes, int]]:
     """As SQLite writes them. NoLine for a value that doesn't fit."""
     source, raw = move.source, move.source.raw
     adapter, pairs = move.target.dialect.adapter, list(zip(move.reads, move.writes, strict=True))
-    cells = _Cells([adapter(read, write) for read, write in pairs])
+    cells = _Cells([adapter(read, write) for read, write in pairs], form)
     raw.create_function("nomaflow_cell", 2, cells.written, deterministic=True)
     sql = move.select(
-        [_cell(number, source.dialect.quote(read.name), write) for number, (read, write) in enumerate(pairs)]
+        [_cell(number, source.dialect.quote(read.name), write, form) for number, (read, write) in enumerate(pairs)]
     )
     floats = [number for number, (_, write) in enumerate(pairs) if _any_float(write)]
     made, raw.text_factory = raw.text_factory, bytes
@@ -105,10 +133,10 @@ def lines_of(move: Move) -> Iterator[tuple[bytes, int]]:
         raw.text_factory = made
 
 
-def _cell(number: int, quoted: str, target: Column) -> str:
-    condition, text = usual(target, quoted) or ("0", "''")
+def _cell(number: int, quoted: str, target: Column, form: Reader) -> str:
+    condition, text = usual(target, quoted, form) or ("0", "''")
     real = f"WHEN typeof({quoted}) = 'real' THEN {quoted} " if _any_float(target) else ""
-    other = f"WHEN {quoted} IS NULL THEN '' ELSE nomaflow_cell({number}, {quoted})"
+    other = f"WHEN {quoted} IS NULL THEN '{form.null}' ELSE nomaflow_cell({number}, {quoted})"
     return f"CASE WHEN {condition} THEN CAST({text} AS TEXT) {real}{other} END"
 
 
@@ -130,12 +158,12 @@ def _spelled(batch: Sequence[Sequence[Any]], floats: Sequence[int]) -> Iterable[
 class _Cells:
     """Values that are not what their column usually holds."""
 
-    def __init__(self, changes: list[Callable[[Any], Any] | None]) -> None:
-        self._changes = changes
+    def __init__(self, changes: list[Callable[[Any], Any] | None], form: Reader) -> None:
+        self._changes, self._form = changes, form
         self.misfit = ""
 
     def written(self, number: int, value: Any) -> str:
-        """As COPY reads it."""
+        """As the reader takes it."""
         change = self._changes[number]
         try:
             changed = value if change is None else change(value)
@@ -143,7 +171,7 @@ class _Cells:
             self.misfit = f"a value doesn't fit: {misfit}"
             raise
         if isinstance(changed, bytes):
-            return "\\x" + changed.hex()
+            return self._form.bytes + changed.hex()
         if isinstance(changed, bool):
             return "t" if changed else "f"
         text = changed if isinstance(changed, str) else as_text(changed)

@@ -12,7 +12,8 @@
 | json, uuid, bytes | JSON, CHAR(36), LONGBLOB (VARBINARY(255) in a key) |
 | other    | LONGTEXT |
 
-New tables compare text byte by byte, so that keys that differ only in case or accents stay two keys.
+New tables compare text byte by byte, so that keys that differ only in case or accents stay two keys; a column of another
+MariaDB or MySQL keeps its type and its way of comparing.
 """
 
 import re
@@ -41,6 +42,7 @@ DATES = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMES
 COLUMN_AT_ROW = re.compile(r"column (?:`[^`]*`\.)*[`'](.+?)[`'] at row (\d+)")
 # Warnings that say nothing about a value: "unsafe for statement-based replication".
 HARMLESS = frozenset({1592})
+COLLATION_OF_ANOTHER_SET = 1253
 
 
 class MySQL(Dialect):
@@ -198,7 +200,7 @@ class MySQL(Dialect):
         rows = self._rows(
             raw,
             "SELECT column_name, column_type, data_type, is_nullable, character_maximum_length, numeric_precision, "
-            "numeric_scale, datetime_precision, extra, column_default FROM information_schema.columns "
+            "numeric_scale, datetime_precision, extra, column_default, collation_name FROM information_schema.columns "
             "WHERE table_schema = COALESCE(%s, DATABASE()) AND table_name = %s ORDER BY ordinal_position",
             [name.schema, name.table],
         )
@@ -214,8 +216,9 @@ class MySQL(Dialect):
                 "GENERATED" in extra.upper() and "DEFAULT_GENERATED" not in extra.upper(),
                 # MariaDB writes NULL as a word.
                 "auto_increment" in extra or default not in (None, "NULL"),
+                collation or "",
             )
-            for column, native, data, nullable, length, precision, scale, digits, extra, default in rows
+            for column, native, data, nullable, length, precision, scale, digits, extra, default, collation in rows
         ]
 
     def query_columns(self, raw: Any, sql: str) -> list[Column]:
@@ -251,6 +254,15 @@ class MySQL(Dialect):
             "AND LEFT(table_name, %s) = %s ORDER BY 1"
         )
         return [row[0] for row in self._rows(raw, sql, [schema, len(prefix), prefix])]
+
+    def has_type(self, raw: Any, column: Column) -> bool:
+        """A server may lack the way in which another compares texts."""
+        try:
+            self._rows(raw, f"SELECT '' COLLATE {column.collation}" if column.collation else "SELECT 1")
+        except pymysql.Error as error:
+            # That it isn't one of the connection's character set says that it's known.
+            return bool(error.args[0] == COLLATION_OF_ANOTHER_SET)
+        return True
 
     def type_name(self, column: Column, in_key: bool) -> str:
         """See the table at the top of this module."""

@@ -1,5 +1,6 @@
 """Values arrive as they left, or the copy says which one doesn't fit."""
 
+import re
 import sqlite3
 from decimal import Decimal
 from itertools import product
@@ -9,6 +10,7 @@ import pytest
 from connectors.definition import ConnectorError
 from connectors.kinds.sql import SqlKind
 from connectors.kinds.sql._sqlite_attach import record_steps
+from connectors.kinds.sql.mysql import MySQL
 from jobs.copy_routes import WAYS
 from jobs.steptype import StepFailed
 from tests.jobs.steps.copying import DATABASES, PAIRS, copy, place, routes
@@ -410,6 +412,148 @@ def test_what_mariadb_writes_is_what_the_rows_route_reads(request, tmp_path, cap
     copy(source, target, "t", "w")
     assert target.rows("SELECT u::text FROM u ORDER BY id") == target.rows("SELECT w::text FROM w ORDER BY id")
     assert target.rows("SELECT tx, by_ FROM u WHERE id = 1") == [(text, bytes(range(256)))]
+
+
+def two_servers(request, tmp_path, monkeypatch):
+    """Two databases of one server that are taken for those of two."""
+    monkeypatch.setattr("connectors.kinds.sql.mysql.MySQL.shares", lambda *_: False)
+    return place(request, "mariadb", tmp_path), place(request, "mariadb", tmp_path)
+
+
+def test_what_one_mariadb_writes_and_another_loads_is_what_the_rows_route_copies(
+    request, tmp_path, caplog, monkeypatch
+):
+    source, target = two_servers(request, tmp_path, monkeypatch)
+    source.run(RENDERED[:-1] + ", bi bit(9), y year, g text GENERATED ALWAYS AS (concat(v, '!')) VIRTUAL)")
+    source.run("SET sql_mode = ''")
+    text = "".join(map(chr, range(256)))
+    names = (
+        ", ".join(re.findall(r"(\w+) (?:int|tiny|big|dec|flo|dou|date|time|var|long|enum|set|bin|json)", RENDERED))
+        + ", bi, y"
+    )
+    for row in [
+        (1, 5, 2**64 - 1, "1.000000000000000000000000000001", 16777216, 5e-324, "0000-00-00", "838:59:59",
+         "9999-12-31 23:59:59.999999",
+         "2024-02-29 23:30:00.000001", "", "é\t\\", text, "a\tb", "x,y", bytes(range(256)), b"\\\n", '{"a": "\\n\\u0000"}', 5, 0),
+        (2, *[None] * 19),
+        (3, 0, 0, "-1", 0.1, -1e308, "2024-02-30", "-00:00:01", "1000-01-01", "2038-01-19 03:14:07", "NULL", "\\.", "🙂\r\n\\N\f\v",
+         "c", "", b"", b"", "null", 0, 1999),
+    ]:  # fmt: skip
+        source.run(f"INSERT INTO t ({names}) VALUES ({', '.join(['%s'] * len(row))})", list(row))
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(2):
+            copy(source, target, "t", "u")
+    assert routes(caplog) == ["infile", "infile"]
+    monkeypatch.setattr("jobs.copy_fill.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    every = f"SELECT concat_ws('|', {names}), g FROM"
+    assert target.rows(f"{every} u ORDER BY id") == target.rows(f"{every} w ORDER BY id")
+    assert target.rows(f"{every} u ORDER BY id") == source.rows(f"{every} t ORDER BY id")
+    assert target.rows("SELECT tx, by_, bi + 0, y FROM u WHERE id = 1") == [(text, bytes(range(256)), 5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "into", "tried"),
+    [
+        ("bigint", "40000", "smallint", ["infile", "rows"]),
+        ("varchar(9)", "abcde", "varchar(4)", ["rows"]),
+        ("text", "c", "enum('a', 'b')", ["rows"]),
+        ("decimal(9,3)", "1.239", "decimal(9,2)", ["rows"]),
+        ("longtext CHARACTER SET utf8mb4", "🙂", "longtext CHARACTER SET latin1", ["infile", "rows"]),
+        ("longtext", "x" * 256, "tinytext", ["infile", "rows"]),
+        ("datetime", "1969-12-31 00:00:00", "timestamp NULL", ["rows"]),
+    ],
+)
+def test_what_another_mariadb_does_not_take_is_named(request, tmp_path, caplog, monkeypatch, kind, value, into, tried):
+    source, target = two_servers(request, tmp_path, monkeypatch)
+    source.run(f"CREATE TABLE t (id integer, v {kind})")
+    source.insert("t", [(1, None), (2, value)])
+    target.run(f"CREATE TABLE u (id integer, v {into})")
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match="^Row 2, column 'v', value"):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.rows("SELECT * FROM u")) == (tried, [])
+
+
+def test_a_new_table_of_mariadb_compares_texts_as_the_source_does(request, tmp_path, monkeypatch):
+    source, target = two_servers(request, tmp_path, monkeypatch)
+    target.run("ALTER DATABASE CHARACTER SET latin1")
+    source.run("""CREATE TABLE t (id varchar(9) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin PRIMARY KEY,
+        l text CHARACTER SET latin1 COLLATE latin1_german2_ci, e enum('ż') CHARACTER SET utf8mb4)""")
+    source.insert("t", [("a", "é", "ż"), ("A", "é", "ż")])
+    copy(source, target, "t", "u")
+    sql = (
+        "SELECT column_name, collation_name FROM information_schema.columns WHERE table_schema = DATABASE() ORDER BY 1"
+    )
+    assert target.rows(sql) == source.rows(sql)
+    assert target.rows("SELECT * FROM u ORDER BY id") == source.rows("SELECT * FROM t ORDER BY id")
+    copy(source, target, None, "v", query="SELECT id, l, e FROM t")
+    assert target.rows("SELECT * FROM v ORDER BY id") == source.rows("SELECT * FROM t ORDER BY id")
+
+
+def test_a_collation_that_a_mariadb_does_not_know_is_left_behind(request, tmp_path, monkeypatch):
+    source, target = two_servers(request, tmp_path, monkeypatch)
+    source.run("CREATE TABLE t (v varchar(9) CHARACTER SET utf8mb4)")
+    source.insert("t", [("🙂",)])
+    known = MySQL._rows
+    monkeypatch.setattr(
+        MySQL,
+        "_rows",
+        lambda self, raw, sql, bound=None: known(self, raw, sql.replace("COLLATE utf8mb4", "COLLATE x"), bound),
+    )
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT v, COLLATION(v) FROM u") == [("🙂", "utf8mb4_bin")]
+
+
+LITE = """CREATE TABLE t (id integer PRIMARY KEY, i bigint, b boolean, nu numeric(9,2), f real, d date, h time, ts timestamp,
+    tz timestamptz, v varchar(9), tx text, by_ blob, j json)"""
+
+
+def test_what_sqlite_writes_and_mariadb_loads_is_what_the_rows_route_copies(request, tmp_path, caplog, monkeypatch):
+    source, target = place(request, "sqlite", tmp_path), place(request, "mariadb", tmp_path)
+    source.run(LITE)
+    text = "".join(map(chr, range(256))) + '🙂","NULL\r\n"'
+    source.insert("t", [
+        (1, -(2**63), 1, 1234567.89, 5e-324, "0001-01-01", "23:59:59.999999", "9999-12-31 23:59:59.999999",
+         "2024-02-29 23:30:00.000001+00:00", "", text, bytes(range(256)), '{"a": "\\n"}'),
+        (2, *[None] * 12),
+        (3, 7, 0, 3, 0.1, "2024-02-29", "00:00:00", "2024-02-29T23:30:00", "2024-02-29 23:30:00+02:00", "NULL", '"', b"", "null"),
+        (4, "12", "1", "1.5", 3, "1582-10-15", "10:00", "1000-01-01 00:00:00", "2037-01-01T00:00:00Z", "\\N", 5, b"\\", "[]"),
+        (5, 0, 0, 0, 1e308, "9999-12-31", "01:02:03.5", "2024-01-01 00:00:00.25", "1970-01-01 00:00:01.5+00:00", ",", ",", b",",
+         '","'),
+    ])  # fmt: skip
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(2):
+            copy(source, target, "t", "u")
+    assert routes(caplog) == ["infile", "infile"]
+    monkeypatch.setattr("jobs.copy_fill.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    assert target.rows("SELECT * FROM u ORDER BY id") == target.rows("SELECT * FROM w ORDER BY id")
+    assert target.rows("SELECT tx, by_, v FROM u WHERE id IN (1, 3) ORDER BY id") == [
+        (text, bytes(range(256)), ""), ('"', b"", "NULL"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "into"),
+    [
+        ("real", float("inf"), "double"),
+        ("integer", 40000, "smallint"),
+        ("integer", 1.5, "integer"),
+        ("text", "abcde", "varchar(4)"),
+        ("date", "2024-02-30", "date"),
+        ("timestamptz", "2040-01-01 00:00:00+00:00", "timestamp NULL"),
+        ("text", b"x", "longtext"),
+        ("numeric(9,3)", 1.239, "decimal(9,2)"),
+    ],
+)
+def test_what_sqlite_has_and_mariadb_does_not_take_is_named(request, tmp_path, caplog, kind, value, into):
+    source, target = place(request, "sqlite", tmp_path), place(request, "mariadb", tmp_path)
+    source.run(f"CREATE TABLE t (id integer, v {kind})")
+    source.insert("t", [(1, None), (2, value)])
+    target.run(f"CREATE TABLE u (id integer, v {into})")
+    with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match="^Row 2, column 'v', value"):
+        copy(source, target, "t", "u")
+    assert (routes(caplog), target.rows("SELECT * FROM u")) == (["infile", "rows"], [])
 
 
 NARROW = """CREATE TABLE u (id integer, b boolean, s smallint, n numeric(9,3), t text, k uuid, j jsonb, ts timestamp(3),
