@@ -5,7 +5,7 @@
 | inside | one server has both tables and copies by one statement, INSERT ... SELECT; it tells nothing before the end |
 | binary | the target's server takes what the source's sends, in PostgreSQL's binary COPY format |
 | text   | the same in text format, which every type survives |
-| values | PostgreSQL casts values to what SQLite keeps as it is, and sends them in binary |
+| values | PostgreSQL, MariaDB or MySQL casts values to what SQLite keeps as it is |
 | attach | SQLite reads the other file itself, in ranges of row numbers |
 | infile | the source's database writes the lines that LOAD DATA LOCAL INFILE reads |
 | lines  | MariaDB, MySQL or SQLite writes the lines that PostgreSQL's COPY reads |
@@ -62,6 +62,7 @@ WAYS = (
     Way("mysql",      "mysql",      YES,      NO,     ANY,    YES,  "inside", "the server copies by itself and tells at the end"),
     Way("sqlite",     "sqlite",     YES,      NO,     NO,     ANY,  "attach", "SQLite reads the source's file itself"),
     Way("postgresql", "sqlite",     ANY,      NO,     ANY,    ANY,  "values", "values that SQLite keeps as they are"),
+    Way("mysql",      "sqlite",     ANY,      NO,     ANY,    ANY,  "values", "values that SQLite keeps as they are"),
     Way("postgresql", "mysql",      ANY,      NO,     ANY,    ANY,  "infile", "LOAD DATA reads what PostgreSQL's COPY writes"),
     Way("mysql",      "mysql",      YES,      NO,     ANY,    NO,   "infile", "LOAD DATA reads what the source's server writes"),
     Way("mysql",      "mysql",      NO,       NO,     ANY,    ANY,  "infile", "LOAD DATA reads what the source's server writes"),

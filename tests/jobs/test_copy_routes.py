@@ -27,6 +27,8 @@ def chosen(source: str, target: str, **facts: object) -> list[str]:
         ("mysql", "mysql", {"identical": True}, ["infile", "rows"]),
         ("sqlite", "sqlite", {"identical": True}, ["attach", "rows"]),
         ("sqlite", "sqlite", {"adapted": True}, ["rows"]),
+        ("mysql", "sqlite", {"adapted": True}, ["values", "rows"]),
+        ("mysql", "sqlite", {"carried": frozenset()}, ["rows"]),
         ("mysql", "mysql", {"same_server": True}, ["infile", "rows"]),
         ("mysql", "mysql", {}, ["infile", "rows"]),
         ("sqlite", "mysql", {"adapted": True}, ["infile", "rows"]),

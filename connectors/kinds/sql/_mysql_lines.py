@@ -7,7 +7,7 @@ all of a text that is left at every place that it changes.
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from connectors.kinds.sql._column import Column
 from connectors.kinds.sql._fit import fit
@@ -99,8 +99,8 @@ def has_line(source: Column, target: Column) -> bool:
     }.get(source.kind, False)
 
 
-def lines_of(move: Move, reader: Reader = COPY) -> Iterator[tuple[bytes, int]]:
-    """As the server sends them. NoLine when it has none for a row."""
+def rows_of(move: Move, reader: Reader) -> Iterator[list[bytes]]:
+    """Rows as the server sends them. NoLine when it has none for one of them."""
     quote = move.source.dialect.quote
     lines = [line(column, quote(column.name), reader) or quote(column.name) for column in move.reads]
     between = f", X'{FIELD.hex()}', "
@@ -114,7 +114,14 @@ def lines_of(move: Move, reader: Reader = COPY) -> Iterator[tuple[bytes, int]]:
                 while move.source.call(texts.batch):
                     pass
                 raise NoLine("a row makes a line longer than the source's max_allowed_packet")
-            yield escaped(ROW.join(batch) + ROW), len(batch)  # type: ignore[arg-type]
+            yield cast(list[bytes], batch)
+
+
+def lines_of(move: Move, reader: Reader = COPY) -> Iterator[tuple[bytes, int]]:
+    """`rows_of` as lines of text, with their number."""
+    with closing(rows_of(move, reader)) as batches:  # type: ignore[type-var]
+        for batch in batches:
+            yield escaped(ROW.join(batch) + ROW), len(batch)
 
 
 def escaped(data: bytes) -> bytes:

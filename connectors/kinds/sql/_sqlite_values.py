@@ -1,82 +1,53 @@
-"""From PostgreSQL into SQLite: the server casts every value to what SQLite keeps as it is, and sends it in binary."""
+"""Into SQLite by values that it keeps as they are, without a look at each: the source's database makes them so."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from itertools import islice
-from typing import Any
+from typing import NamedTuple
 
+from connectors.kinds.sql import _mysql_values, _postgresql_values
 from connectors.kinds.sql._column import Column
-from connectors.kinds.sql._dialect import BadRow
-from connectors.kinds.sql._route import Move
-from connectors.kinds.sql._sqlite_types import affinity_of
-from connectors.kinds.sql._text import bare
-
-# Rows in one message of the server.
-CHUNK = 1000
-# Digits that a double keeps of every decimal number.
-DIGITS = 15
+from connectors.kinds.sql._dialect import BadRow, Row
+from connectors.kinds.sql._route import Move, NoLine, Refused
 
 
-def cast(source: Column, target: Column, quoted: str) -> str | None:
-    """The expression in PostgreSQL's SQL whose value SQLite keeps in `target` unchanged; None when that isn't sure."""
-    affinity = affinity_of(target.type)
-    numbers, texts = affinity in ("INTEGER", "NUMERIC"), affinity in ("TEXT", "BLOB")
-    if source.kind == "decimal":
-        exact = source.size is not None and source.size <= DIGITS
-        if texts and target.kind == "text":
-            return f"{quoted}::text"
-        return f"{quoted}::float8" if exact and affinity in ("NUMERIC", "REAL") and target.kind == "decimal" else None
-    if source.kind == "float" and affinity == "REAL" and target.kind == "float":
-        # As a decimal number of few digits, not as the double that its four bytes are.
-        return f"{quoted}::text::float8" if source.size == 32 else quoted
-    if source.kind == "instant" and target.kind == "instant":
-        inside = f"{quoted} >= '0001-01-01' AND {quoted} < '10000-01-01'"
-        return f"CASE WHEN {inside} THEN ({quoted} AT TIME ZONE 'UTC')::text || '+00:00' ELSE {quoted}::text END"
-    if source.type.startswith("bit"):
-        return None
-    carried = {
-        "int": (numbers and target.kind in ("int", "decimal"), quoted),
-        "bool": (numbers and target.kind in ("bool", "int"), f"{quoted}::int"),
-        "bytes": (target.kind == "bytes", quoted),
-        # None of these can be taken for a number.
-        **dict.fromkeys(("date", "time", "datetime"), (target.kind == source.kind, f"{quoted}::text")),
-        **dict.fromkeys(
-            ("text", "json", "uuid", "other"),
-            (texts and target.kind in ("text", "json", "uuid", "other"), f"{quoted}::text"),
-        ),
-    }
-    fits, written = carried.get(source.kind, (False, ""))
-    return written if fits else None
+class Giver(NamedTuple):
+    """How a database gives its rows, `batch_size` at a time, and whether it has a value for all that a column may hold."""
+
+    batches: Callable[[Move], Iterator[Sequence[Row]]]
+    casts: Callable[[Column, Column], bool]
+
+
+GIVERS = {
+    "postgresql": Giver(_postgresql_values.batches, _postgresql_values.casts),
+    "mysql": Giver(_mysql_values.batches, _mysql_values.casts),
+}
 
 
 def casts(source: Column, target: Column) -> bool:
-    """Whether `cast` knows how."""
-    return source.dialect == "postgresql" and cast(source, target, "x") is not None
+    """Whether the source's database gives every value of the column as SQLite keeps it."""
+    return source.dialect in GIVERS and GIVERS[source.dialect].casts(source, target)
 
 
 def copy_values(move: Move) -> None:
     """Batch after batch."""
-    source, quote = move.source, move.source.dialect.quote
-    pairs = list(zip(move.reads, move.writes, strict=True))
-    select = move.select([cast(read, write, quote(read.name)) or quote(read.name) for read, write in pairs])
-    names = [column.name for column in move.writes]
-    doubles = [n for n, (read, _) in enumerate(pairs) if read.kind in ("float", "decimal")]
-    done = 0
-    with closing(source.raw.cursor()) as cursor, closing(cursor.stream(bare(select), binary=True, size=CHUNK)) as rows:
-        while batch := source.call(lambda: list(islice(rows, move.batch_size))):
-            _refuse_nan(batch, doubles, names, done)
-            try:
-                move.target.load(move.into, names, batch)
-            except BadRow as error:
-                index = None if error.index is None else done + error.index
-                raise BadRow(error.message, index, error.column, error.value) from error
-            done += len(batch)
-            move.on_rows(len(batch))
-
-
-def _refuse_nan(batch: Sequence[Any], doubles: Sequence[int], names: Sequence[str], before: int) -> None:
-    for at in doubles:
-        # Nothing else differs from itself.
-        odd = [number for number, row in enumerate(batch) if row[at] != row[at]]
-        if odd:
-            raise BadRow("SQLite has no NaN, it would become NULL", before + odd[0], names[at], "NaN")
+    target, names, done = move.target, [column.name for column in move.writes], 0
+    together = target.raw.in_transaction
+    if together:
+        target.call(lambda: target.raw.execute("SAVEPOINT nomaflow_values"))
+    try:
+        with closing(GIVERS[move.source.dialect.name].batches(move)) as batches:  # type: ignore[type-var]
+            for batch in batches:
+                try:
+                    target.load(move.into, names, batch)
+                except BadRow as error:
+                    index = None if error.index is None else done + error.index
+                    raise BadRow(error.message, index, error.column, error.value) from error
+                done += len(batch)
+                move.on_rows(len(batch))
+    except NoLine as error:
+        # Outside a transaction it's a table of this copy alone, which was empty.
+        undo = "ROLLBACK TO nomaflow_values" if together else f"DELETE FROM {move.into}"
+        target.call(lambda: target.raw.execute(undo))
+        raise Refused(str(error)) from error
+    if together:
+        target.call(lambda: target.raw.execute("RELEASE nomaflow_values"))

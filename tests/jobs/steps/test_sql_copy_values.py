@@ -504,13 +504,13 @@ def test_a_collation_that_a_mariadb_does_not_know_is_left_behind(request, tmp_pa
     assert target.rows("SELECT v, COLLATION(v) FROM u") == [("🙂", "utf8mb4_bin")]
 
 
-LITE = """CREATE TABLE t (id integer PRIMARY KEY, i bigint, b boolean, nu numeric(9,2), f real, d date, h time, ts timestamp,
+TYPED = """CREATE TABLE t (id integer PRIMARY KEY, i bigint, b boolean, nu numeric(9,2), f real, d date, h time, ts timestamp,
     tz timestamptz, v varchar(9), tx text, by_ blob, j json)"""
 
 
 def test_what_sqlite_writes_and_mariadb_loads_is_what_the_rows_route_copies(request, tmp_path, caplog, monkeypatch):
     source, target = place(request, "sqlite", tmp_path), place(request, "mariadb", tmp_path)
-    source.run(LITE)
+    source.run(TYPED)
     text = "".join(map(chr, range(256))) + '🙂","NULL\r\n"'
     source.insert("t", [
         (1, -(2**63), 1, 1234567.89, 5e-324, "0001-01-01", "23:59:59.999999", "9999-12-31 23:59:59.999999",
@@ -554,6 +554,61 @@ def test_what_sqlite_has_and_mariadb_does_not_take_is_named(request, tmp_path, c
     with caplog.at_level("INFO", "nomaflow.step"), pytest.raises(StepFailed, match="^Row 2, column 'v', value"):
         copy(source, target, "t", "u")
     assert (routes(caplog), target.rows("SELECT * FROM u")) == (["infile", "rows"], [])
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "append", "upsert"])
+def test_the_values_that_mariadb_gives_sqlite_are_those_of_the_rows_route(request, tmp_path, caplog, monkeypatch, mode):
+    source, target = place(request, "mariadb", tmp_path), place(request, "sqlite", tmp_path)
+    source.run(RENDERED[:-1] + ", y year, m decimal(9,2), i8 bigint)")
+    source.run("SET sql_mode = ''")
+    text = "".join(map(chr, range(256)))
+    source.insert("t", [
+        (1, 1, 2**64 - 1, "1.000000000000000000000000000001", 16777216, 5e-324, "0000-00-00", "838:59:59",
+         "9999-12-31 23:59:59.999999", "2024-02-29 23:30:00.000001", "", "é\t\\", text, "a\tb", "x,y", bytes(range(256)), b"\\\n",
+         '{"a": "\\n\\u0000"}', 0, "12.00", -(2**63)),
+        (2, *[None] * 20),
+        (3, 0, 0, "-1", 0.1, -1e308, "2024-02-30", "-00:00:01", "1000-01-01", "2038-01-19 03:14:07", "NULL", "\\.",
+         "🙂\r\n\\N\f\v", "c", "", b"", b"", "null", 1999, "-0.10", 2**63 - 1),
+    ])  # fmt: skip
+    with caplog.at_level("INFO", "nomaflow.step"):
+        for _ in range(1 if mode == "append" else 2):
+            copy(source, target, "t", "u", mode=mode, batch_size=2)
+    assert set(routes(caplog)) == {"values"}
+    monkeypatch.setattr("jobs.copy_fill.ways", lambda facts: [WAYS[-1]])
+    copy(source, target, "t", "w")
+    every = [column[0] for column in target.run("SELECT * FROM w").description]
+    kept = ", ".join(f"typeof({name}), {name}" for name in every)
+    assert target.rows(f"SELECT {kept} FROM u ORDER BY id") == target.rows(f"SELECT {kept} FROM w ORDER BY id")
+    assert target.rows("SELECT tx, by_, m FROM u WHERE id = 1") == [(text, bytes(range(256)), 12)]
+
+
+def test_a_number_of_mariadb_that_is_no_truth_value_is_named(request, tmp_path, caplog):
+    source, target = place(request, "mariadb", tmp_path), place(request, "sqlite", tmp_path)
+    source.run("CREATE TABLE t (id integer, b tinyint(1))")
+    source.insert("t", [(1, 1), (2, None), (3, 0), (4, 2)])
+    target.run("CREATE TABLE u (id integer, b boolean)")
+    with (
+        caplog.at_level("INFO", "nomaflow.step"),
+        pytest.raises(StepFailed, match="^Row 4, column 'b', value '2': .*neither"),
+    ):
+        copy(source, target, "t", "u", batch_size=3)
+    assert (routes(caplog), target.rows("SELECT * FROM u")) == (["values"], [])
+    source.run("DELETE FROM t WHERE b = 2")
+    copy(source, target, "t", "u")
+    assert target.rows("SELECT * FROM u") == [(1, 1), (2, None), (3, 0)]
+
+
+@pytest.mark.parametrize("more", [{}, {"mode": "append", "resume_by": "id"}, {"mode": "upsert", "key_columns": ["id"]}])
+def test_a_row_too_long_for_mariadb_to_write_at_once_comes_to_sqlite_all_the_same(request, tmp_path, caplog, more):
+    source, target = place(request, "mariadb", tmp_path), place(request, "sqlite", tmp_path)
+    source.run("CREATE TABLE t (id integer PRIMARY KEY, v longblob, w longtext)")
+    source.run("INSERT INTO t VALUES (1, 'a', 'b'), (2, 'a', 'b'), (3, REPEAT('x', 9000000), 'w')")
+    with caplog.at_level("INFO", "nomaflow.step"):
+        copy(source, target, "t", "u", batch_size=1 if more.get("mode") != "append" else 3, **more)
+    assert (routes(caplog), target.rows("SELECT length(v), w FROM u ORDER BY id")) == (
+        ["values", "rows"],
+        [(1, "b"), (1, "b"), (9000000, "w")],
+    )
 
 
 NARROW = """CREATE TABLE u (id integer, b boolean, s smallint, n numeric(9,3), t text, k uuid, j jsonb, ts timestamp(3),
