@@ -38,9 +38,9 @@ def coerce(column: Column, rules: Rules) -> tuple[Column, Coercion | None]:
     name = column.name.lower()
     column = replace(column, name=name)
     if name in rules.julian_dates:
-        return replace(column, type="", kind="date", size=None, scale=None), Coercion(
-            Rule(RuleKind.JULIAN), julian_date
-        )
+        # No date is 0, which a column without NULLs may hold.
+        dated = replace(column, type="", kind="date", size=None, scale=None, nullable=True)
+        return dated, Coercion(Rule(RuleKind.JULIAN), julian_date)
     if name in rules.decimals:
         places = rules.decimals[name]
         digits = DIGITS.get(column.size or 64, 19) if column.kind == "int" else column.size

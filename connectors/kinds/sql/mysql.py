@@ -32,9 +32,11 @@ from connectors.kinds.sql._fit import Change, fit, utc_text
 from connectors.kinds.sql._mysql_checksum import MySQLChecksum
 from connectors.kinds.sql._mysql_infile import Loading, copy_infile, loads_exactly
 from connectors.kinds.sql._mysql_rows import Unbuffered, statements, zoned
+from connectors.kinds.sql._mysql_rules import ruled
 from connectors.kinds.sql._mysql_swap import MySQLSwap
 from connectors.kinds.sql._mysql_types import column_of, column_of_result, type_for
 from connectors.kinds.sql._route import Route, copy_inside
+from connectors.kinds.sql._rule import Rule
 from connectors.kinds.sql._staging import stash_of
 from connectors.kinds.sql._text import bare
 
@@ -274,6 +276,10 @@ class MySQL(Dialect):
         """A FLOAT is sent with six digits unless it's made a DOUBLE first."""
         quoted = self.quote(column.name)
         return f"CAST({quoted} AS DOUBLE) AS {quoted}" if column.kind == "float" and column.size == 32 else quoted
+
+    def ruled(self, column: Column, rule: Rule) -> str | None:
+        """Of whole numbers, decimals and texts."""
+        return ruled(column, rule, self.quote(column.name))
 
     def read(self, raw: Any, sql: str, columns: Sequence[Column], batch_size: int) -> Batches:
         """Unbuffered, times as the server's texts: Python's own types know no zero date and no year beyond 9999."""

@@ -35,18 +35,33 @@ ROWS = [
 ]  # fmt: skip
 
 
-def source_of(request, folder):
-    source = place(request, "postgresql", folder, "s")
-    columns = ", ".join(f'"{name}" {spelled}' for name, spelled in COLUMNS.items())
-    source.run(f'CREATE TABLE "F0101" ({columns})')
+def source_of(request, folder, kind="postgresql"):
+    source = place(request, kind, folder, "s")
+    if kind == "mariadb":
+        source.run("SET SESSION sql_mode = CONCAT(@@sql_mode, ',ANSI_QUOTES')")
+    types = COLUMNS if kind == "postgresql" else {**COLUMNS, "TS": "datetime(3)"}
+    source.run(
+        f'CREATE TABLE "F0101" ({", ".join(f"{chr(34)}{name}{chr(34)} {spelled}" for name, spelled in types.items())})'
+    )
     return source
 
 
+SOURCES = pytest.mark.parametrize("origin", ["postgresql", "mariadb"])
+
+
+@SOURCES
 @pytest.mark.parametrize("mode", ["preserve", "truncate"])
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb", "sqlite"])
-def test_the_database_makes_of_values_what_python_makes_of_them(request, tmp_path, caplog, monkeypatch, kind, mode):
-    source, target = source_of(request, tmp_path), place(request, kind, tmp_path, "t")
-    source.insert('"F0101"', ROWS)
+def test_the_database_makes_of_values_what_python_makes_of_them(
+    request, tmp_path, caplog, monkeypatch, origin, kind, mode
+):
+    source, target = source_of(request, tmp_path, origin), place(request, kind, tmp_path, "t")
+    if origin == "mariadb" and mode == "truncate":
+        # Floats are cut in Python alone.
+        source.run('ALTER TABLE "F0101" MODIFY F varchar(9), MODIFY R varchar(9)')
+        source.insert('"F0101"', [(*row[:6], None, None, *row[8:]) for row in ROWS])
+    else:
+        source.insert('"F0101"', ROWS)
     caplog.set_level("INFO", "nomaflow.step")
     copy(source, target, "F0101", "by_sql", type_coercion="jde", decimal_mode=mode, **RULES)
     assert routes(caplog)[-1] != "rows"
@@ -71,10 +86,13 @@ MISFITS = [
 ]
 
 
+@SOURCES
 @pytest.mark.parametrize("kind", ["postgresql", "mariadb", "sqlite"])
 @pytest.mark.parametrize(("column", "value", "rules", "words"), MISFITS)
-def test_a_value_without_an_answer_is_named_and_nothing_changes(request, tmp_path, kind, column, value, rules, words):
-    source, target = source_of(request, tmp_path), place(request, kind, tmp_path, "t")
+def test_a_value_without_an_answer_is_named_and_nothing_changes(
+    request, tmp_path, origin, kind, column, value, rules, words
+):
+    source, target = source_of(request, tmp_path, origin), place(request, kind, tmp_path, "t")
     source.insert('"F0101"', [(number, *[None] * 13) for number in (1, 2)])
     copy(source, target, "F0101", "f0101", type_coercion="jde", **{**RULES, **rules})
     before = target.rows("SELECT * FROM f0101 ORDER BY k")
@@ -82,6 +100,25 @@ def test_a_value_without_an_answer_is_named_and_nothing_changes(request, tmp_pat
     with pytest.raises(StepFailed, match=rf"(?s)Row 3, column '{column.lower()}', value .*{words}"):
         copy(source, target, "F0101", "f0101", type_coercion="jde", **{**RULES, **rules})
     assert target.rows("SELECT * FROM f0101 ORDER BY k") == before
+
+
+def test_texts_are_trimmed_inside_mariadb_whatever_their_character_sets(request, tmp_path, caplog):
+    base = place(request, "mariadb", tmp_path)
+    base.run("CREATE TABLE s (K integer PRIMARY KEY, V varchar(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci)")
+    base.insert("s", [(1, "é\0\0ß  "), (2, "a\0")])
+    base.run("CREATE TABLE t (k integer PRIMARY KEY, v varchar(20) CHARACTER SET latin1)")
+    caplog.set_level("INFO", "nomaflow.step")
+    copy(base, base, "s", "t", type_coercion="jde")
+    assert (routes(caplog), base.rows("SELECT k, v FROM t ORDER BY k")) == (["inside"], [(1, "éß"), (2, "a")])
+
+
+@SOURCES
+def test_a_julian_0_is_null_in_the_new_table_of_a_column_without_null(request, tmp_path, origin):
+    source, target = place(request, origin, tmp_path, "s"), place(request, "sqlite", tmp_path, "t")
+    source.run("CREATE TABLE j (k integer PRIMARY KEY, d integer NOT NULL)")
+    source.insert("j", [(1, 0), (2, 124060)])
+    copy(source, target, "j", "i", type_coercion="jde", julian_dates=["d"])
+    assert target.rows("SELECT d FROM i ORDER BY k") == [(None,), ("2024-02-29",)]
 
 
 def test_a_number_of_unknown_scale_is_judged_in_python(request, tmp_path, caplog):
