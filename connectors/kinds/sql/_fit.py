@@ -91,8 +91,13 @@ def as_decimal(value: Any) -> Decimal | None:
 
 def _to_decimal(source: Column, target: Column) -> Change:
     scale = target.scale
+    usual = Decimal((0, (1,), -(scale or 0)))
 
     def change(value: Any) -> Any:
+        if type(value) is Decimal and value.same_quantum(usual):
+            return value
+        if type(value) is int and (scale is None or scale >= 0):
+            return Decimal(value)
         if type(value) is float and scale is not None:
             before, point, after = repr(value).partition(".")
             if point and len(after) <= scale and "e" not in after:
