@@ -35,7 +35,11 @@ PAIRS = (
     ("postgresql", "mariadb"),
     ("postgresql", "sqlite"),
     ("sqlite", "sqlite"),
+    ("sqlite", "mariadb"),
+    ("mariadb", "sqlite"),
+    ("mariadb", "mariadb"),
 )
+SECOND = "a second mariadb"
 MODES = ("overwrite", "append", "upsert")
 PEERS: dict[str, Callable[..., Pipeline | None]] = {"sling": sling, "duckdb": duckdb}
 SOURCE, TARGET, PEER = "goods", "items", "peer_items"
@@ -71,6 +75,10 @@ def main() -> None:
             for product, server in (("postgresql", postgresql), ("mariadb", mariadb)):
                 if any(product in pair for pair in pairs):
                     urls[product] = stack.enter_context(server(folder))
+            # One MariaDB would copy inside itself.
+            if ("mariadb", "mariadb") in pairs:
+                (folder / "second").mkdir()
+                urls[SECOND] = stack.enter_context(mariadb(folder / "second"))
             print_head(options)
             bench = Bench(options, folder, urls)
             good = [bench.pair(*pair) for pair in pairs]
@@ -107,7 +115,8 @@ class Bench:
         if not self.urls[product] or not self.urls[target_product]:
             print(f"{product} -> {target_product}: not measured; install {product} and {target_product} for it")
             return True
-        source, target = self._source(product), self._place(target_product, "target")
+        server = SECOND if product == target_product == "mariadb" else target_product
+        source, target = self._source(product), self._place(target_product, "target", server)
         seen = {"limit": Seen(limit_name(source, target))}
         seen |= {mode: Seen(f"ours, {mode}") for mode in self.modes}
         seen |= {} if self.options.no_peers else {peer: Seen(peer) for peer in PEERS}
@@ -122,13 +131,13 @@ class Bench:
             self._fill(place, SOURCE)
         return self.sources[product]
 
-    def _place(self, product: str, name: str) -> Place:
+    def _place(self, product: str, name: str, server: str = "") -> Place:
         """An empty database of that name; the one that it has been before keeps nothing."""
         if product == "sqlite":
             path = self.folder / f"{name}.db"
             path.unlink(missing_ok=True)
             return Place(product, f"sqlite:///{path}")
-        first = Place(product, str(self.urls[product]))
+        first = Place(product, str(self.urls[server or product]))
         first.ask(f"DROP DATABASE IF EXISTS {name}")
         first.ask(f"CREATE DATABASE {name}" + (" CHARACTER SET utf8mb4" if product == "mariadb" else ""))
         return Place(product, f"{first.url.rsplit('/', 1)[0]}/{name}")

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 Pipeline = list[list[str]]
 # Fields that may hold what the line format uses itself.
 TEXTS = ("name", "note", "facts")
+LOAD_CSV = "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY ''"
 
 
 def limit(source: Place, target: Place, table: str, into: str, file: Path) -> Pipeline | None:
@@ -40,11 +41,27 @@ def _writer(source: Place, table: str, pair: tuple[str, str]) -> tuple[list[str]
         names = ", ".join("active::int" if name == "active" else name for name in COLUMNS)
         return _psql(source, f"COPY (SELECT {names} FROM {table}) TO STDOUT (FORMAT csv)"), "FORMAT csv"
     if source.product == "sqlite":
-        # SQLite's own spelling of a float has 15 digits.
-        ratio = "iif(ratio IS NULL, NULL, printf('%!.17g', ratio))"
-        names = ", ".join(ratio if name == "ratio" else name for name in COLUMNS)
-        return _sqlite(source, f"SELECT {names} FROM {table}", "-csv", "-newline", "\n"), "FORMAT csv"
+        loaded = pair[1] == "mariadb"
+        names = ", ".join(_csv_field(name, loaded) for name in COLUMNS)
+        writing = _sqlite(source, f"SELECT {names} FROM {table}", "-csv", "-newline", "\n")
+        return writing, LOAD_CSV if loaded else "FORMAT csv"
+    if pair[1] == "sqlite":
+        fields = ", ".join(f"ifnull({_quoted_text(name)}, '')" for name in COLUMNS)
+        return _mariadb(source, f"SELECT concat_ws(',', {fields}) FROM {table}"), ""
     return _mariadb(source, f"SELECT concat_ws('\\t', {', '.join(map(_line_field, COLUMNS))}) FROM {table}"), ""
+
+
+def _csv_field(name: str, loaded: bool) -> str:
+    """A field of a line that SQLite writes; for LOAD DATA with a word for NULL, and without the offset of an instant."""
+    # SQLite's own spelling of a float has 15 digits.
+    field = {"ratio": "iif(ratio IS NULL, NULL, printf('%!.17g', ratio))"}.get(name, name)
+    if not loaded:
+        return field
+    return f"ifnull({'substr(seen, 1, 26)' if name == 'seen' else field}, 'NULL')"
+
+
+def _quoted_text(name: str) -> str:
+    return f"""concat('"', replace({name}, '"', '""'), '"')""" if name in TEXTS else name
 
 
 def _line_field(name: str) -> str:
@@ -60,6 +77,10 @@ def _reader(target: Place, into: str, options: str) -> list[str] | None:
     """The command that loads its input."""
     if target.product == "postgresql":
         return _psql(target, f"COPY {into} FROM STDIN {f'({options})' if options else ''}")
+    if target.product == "mariadb":
+        return _mariadb(
+            target, f"LOAD DATA LOCAL INFILE '/dev/stdin' INTO TABLE {into} CHARACTER SET utf8mb4 {options}"
+        )
     program = find("sqlite3")
     if program:
         return [program, target.path, "-cmd", ".mode csv", f".import /dev/stdin {into}"]
@@ -110,6 +131,9 @@ def limit_name(source: Place, target: Place) -> str:
         ("postgresql", "mariadb"): "LOAD DATA of a ready file",
         ("postgresql", "sqlite"): f"psql csv | {sqlite} import, NULL becomes ''",
         ("sqlite", "sqlite"): f"{sqlite} ATTACH, INSERT SELECT",
+        ("sqlite", "mariadb"): f"{sqlite} csv | LOAD DATA",
+        ("mariadb", "sqlite"): f"mariadb --quick csv | {sqlite} import, NULL becomes ''",
+        ("mariadb", "mariadb"): "mariadb --quick | LOAD DATA",
     }[source.product, target.product]
 
 

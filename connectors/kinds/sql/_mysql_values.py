@@ -57,17 +57,18 @@ def casts(source: Column, target: Column) -> bool:
 def batches(move: Move) -> Iterator[Sequence[Row]]:
     """The rows. NoLine when the server can't write one, BadRow for a number that is no truth value."""
     makers = [made(read, write) or bytes.decode for read, write in zip(move.reads, move.writes, strict=True)]
-    waiting: list[bytes] = []
+    waiting: list[Row] = []
     done = 0
     with closing(rows_of(move, VALUES)) as arriving:  # type: ignore[type-var]
         for some in arriving:
-            waiting += some
+            # At once, while the server writes the next.
+            waiting += _values(some, makers, move, done + len(waiting))
             while len(waiting) >= move.batch_size:
-                yield _values(waiting[: move.batch_size], makers, move, done)
+                yield waiting[: move.batch_size]
                 done += move.batch_size
                 del waiting[: move.batch_size]
     if waiting:
-        yield _values(waiting, makers, move, done)
+        yield waiting
 
 
 def _values(rows: Sequence[bytes], makers: Sequence[Made], move: Move, before: int) -> Sequence[Row]:
