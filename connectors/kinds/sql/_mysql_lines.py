@@ -23,8 +23,11 @@ TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum"
 BLOBS = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 # Bytes that no text in UTF-8 has, and what they're written for: the end of a field, of a row, and NULL.
 FIELD, ROW, NULL = b"\xff", b"\xfd", b"\xfe"
-ENDS = bytes.maketrans(FIELD + ROW, b"\t\n")
-ESCAPES = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
+# In this order: what the last three are written for is not to be escaped.
+ESCAPES = (
+    *((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r")),
+    *((FIELD, b"\t"), (ROW, b"\n"), (NULL, b"\\N")),
+)
 
 
 class Reader(NamedTuple):
@@ -128,7 +131,7 @@ def escaped(data: bytes) -> bytes:
     """The server's rows as lines of text."""
     for found, instead in ESCAPES:
         data = data.replace(found, instead)
-    return data.translate(ENDS).replace(NULL, b"\\N")
+    return data
 
 
 def infile_of(move: Move) -> Iterator[tuple[bytes, int]]:

@@ -26,11 +26,13 @@ LONG_PATIENCE = (
     "SELECT set_config('lock_timeout', (setting::int + 500)::text, true) FROM pg_settings "
     "WHERE name = 'deadlock_timeout'"
 )
-# Whether all who hold the table only tidy it up; NULL when nobody does.
+# Whether all who hold the table, or keep keys from being added to those that it references, only tidy up; NULL when nobody does.
 HOLDERS = """
 SELECT bool_and(mode = 'ShareUpdateExclusiveLock') FROM pg_locks
-  WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid() AND relation = to_regclass(%s)
+  WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid()
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND (relation = to_regclass(%s) OR (mode NOT IN ('AccessShareLock', 'RowShareLock') AND relation IN (
+      SELECT confrelid FROM pg_constraint WHERE contype = 'f' AND conrelid = to_regclass(%s))))
 """
 
 
@@ -62,7 +64,7 @@ class PostgreSQLSwap(Swap):
                     self._exchange(keep, tidied)
                 return
             except _Busy:
-                tidied = bool(self.ask(HOLDERS, [self.table])[0][0])
+                tidied = bool(self.ask(HOLDERS, [self.table] * 2)[0][0])
         seconds = LOCK_ATTEMPTS * (LOCK_SECONDS + PAUSE_SECONDS)
         raise Refused(f"for {seconds} s other transactions that have read it didn't end")
 

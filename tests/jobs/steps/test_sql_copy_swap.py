@@ -156,14 +156,14 @@ def test_a_transaction_that_has_read_the_table_is_waited_for_and_then_left_alone
 
 LET_GO = """
 DO $$ BEGIN
-  LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE;
+  LOCK TABLE {table} IN SHARE UPDATE EXCLUSIVE MODE;
   PERFORM pg_advisory_lock(1);
   -- As PostgreSQL has an autovacuum do: whoever has waited for a whole deadlock_timeout gets the table. At the latest in 20 s.
   FOR n IN 1..2000 LOOP
     PERFORM pg_sleep(0.01);
     PERFORM pg_stat_clear_snapshot();
     EXIT WHEN EXISTS (
-      SELECT FROM pg_locks WHERE relation = 't'::regclass AND NOT granted AND waitstart < clock_timestamp() - interval '1 s'
+      SELECT FROM pg_locks WHERE relation = '{table}'::regclass AND NOT granted AND waitstart < clock_timestamp() - interval '1 s'
     );
   END LOOP;
 END $$
@@ -174,25 +174,28 @@ SELECT count(*)::int FROM pg_locks WHERE locktype = 'advisory' AND granted
 """
 
 
+@pytest.mark.parametrize("table", ["t", "parent"])
 def test_whoever_only_tidies_the_table_up_is_waited_for_as_long_as_postgresql_takes_to_send_it_home(
-    pair, caplog, monkeypatch, postgresql
+    pair, caplog, monkeypatch, postgresql, table
 ):
     monkeypatch.setattr("connectors.kinds.sql._postgresql_swap.LOCK_ATTEMPTS", 10)
     monkeypatch.setattr("connectors.kinds.sql._postgresql_swap.PAUSE_SECONDS", 0.05)
     source, target = pair
     source.run("CREATE TABLE s (id int)")
     source.insert("s", [(1,), (2,)])
-    target.run("CREATE TABLE t (id int PRIMARY KEY)")
+    target.run("CREATE TABLE parent (id int PRIMARY KEY)")
+    target.run("INSERT INTO parent VALUES (1), (2), (7)")
+    target.run("CREATE TABLE t (id int PRIMARY KEY REFERENCES parent)")
     target.insert("t", [(7,)])
     with postgresql.connect(target.url) as tidying:
-        thread = Thread(target=tidying.execute, args=[LET_GO], daemon=True)
+        thread = Thread(target=tidying.execute, args=[LET_GO.format(table=table)], daemon=True)
         thread.start()
         wait_for(lambda: target.rows(TIDIES) == [(1,)], 20, "the table to be tidied up")
         with caplog.at_level("INFO", "nomaflow.step"):
             copy(source, target, "s", "t")
         thread.join(20)
     assert "didn't end" not in caplog.text
-    assert (target.rows("SELECT id FROM t ORDER BY id"), target.tables()) == ([(1,), (2,)], {"t"})
+    assert (target.rows("SELECT id FROM t ORDER BY id"), target.tables()) == ([(1,), (2,)], {"t", "parent"})
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["other database", "same database"])
