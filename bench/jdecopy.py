@@ -2,8 +2,8 @@
 
 1,000,000 rows of eight columns as that system has them (`--rows 10000000` for more): padded texts, whole numbers in numerics,
 Julian dates, amounts with an implied decimal point. In each round psql copies the table as it is, our step copies it as it is, and
-our step copies it by the rules, each into a new table. What the rules made is compared with the numbers that the rows were made of.
-Exits 1 where a copy failed or isn't exact.
+our step copies it by the rules, each into a new table; ours also from MariaDB and SQLite, which hold the same rows. What the rules
+made is compared with the numbers that the rows were made of. Exits 1 where a copy failed or isn't exact.
 """
 
 import argparse
@@ -13,13 +13,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from copydata import Place
 from overhead import mode_environment
-from servers import find, postgresql
+from servers import find, mariadb, postgresql
 
 HERE = Path(__file__).parent
 MADE = """
@@ -29,6 +30,15 @@ CREATE TABLE "F0911" AS SELECT
   (n % 97)::numeric(8,0) AS "GLAN8", rpad(md5(n::text), 40)::char(40) AS "GLANI"
 FROM generate_series(1, :rows) n
 """
+# What the step would make of the numbers in SQLite are texts.
+NAMED = (
+    "GLDOC {0}(18,0) PRIMARY KEY, GLDGJ {0}(6,0), GLAA {0}(15,0), GLU {0}(15,2), GLEXA char(40), GLEXR varchar(40), "
+    "GLAN8 {0}(8,0), GLANI char(40)"
+)
+TABLE = {
+    "mariadb": f"CREATE TABLE F0911 ({NAMED.format('decimal')})",
+    "sqlite": f"CREATE TABLE F0911 ({NAMED.format('numeric')})",
+}
 RULES = {"type_coercion": "jde", "decimals": {"GLAA": 2}, "julian_dates": ["GLDGJ"]}
 # True of every row after the rules; `gldoc` is the number that all else was made of.
 RIGHT = """
@@ -53,27 +63,50 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000, help="rows of the table (default 1,000,000)")
     parser.add_argument("--rounds", type=int, default=3, help="default 3")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="nomaflow-bench-") as name, postgresql(Path(name)) as url:
-        psql = find("psql", "usr/lib/postgresql/*/bin")
+    with tempfile.TemporaryDirectory(prefix="nomaflow-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        url, psql = stack.enter_context(postgresql(folder)), find("psql", "usr/lib/postgresql/*/bin")
         if url is None or psql is None:
             print("not measured: install PostgreSQL with psql for it")
             return
         place = Place("postgresql", url)
         place.ask(MADE.replace(":rows", str(options.rows)))
         place.ask('ALTER TABLE "F0911" ADD PRIMARY KEY ("GLDOC"); CREATE TABLE piped (LIKE "F0911" INCLUDING ALL)')
-        environment = mode_environment(Path(name) / "home")
-        seen = {key: Seen(words) for key, words in NAMES.items()}
+        environment = mode_environment(folder / "home")
+        others = {"mariadb": stack.enter_context(mariadb(folder)), "sqlite": f"sqlite:///{folder}/source.db"}
+        sources = {"postgresql": url, **{product: at for product, at in others.items() if at}}
+        for product in list(sources)[1:]:
+            Place(product, sources[product]).ask(TABLE[product])
+            _time(place, Seen(f"filling {product}"), _ours(url, sources[product], "F0911", {}), environment)
+        bench = Bench(place, sources, environment, options.rows)
         for _ in range(options.rounds):
-            place.ask("TRUNCATE piped; DROP TABLE IF EXISTS plain, f0911")
-            limit = _time(place, seen["psql"], _piped(psql, url), environment)
-            _time(place, seen["plain"], _ours(url, "plain", {}), environment, limit)
-            _time(place, seen["jde"], _ours(url, "f0911", RULES), environment, limit)
-        wrong = place.ask(f"SELECT count(*) FILTER (WHERE ({RIGHT}) IS TRUE) FROM f0911")[0][0] != options.rows
-    _print(options, list(seen.values()), wrong)
-    raise SystemExit(1 if wrong else 0)
+            bench.round(_piped(psql, url))
+    _print(options, list(bench.seen.values()), bench.wrong)
+    raise SystemExit(1 if bench.wrong else 0)
 
 
-NAMES = {"psql": "psql COPY binary | psql COPY, as they are", "plain": "ours, as they are", "jde": "ours, by the rules"}
+class Bench:
+    """The same rows in each source, copied into new tables of one PostgreSQL."""
+
+    def __init__(self, place: Place, sources: dict[str, str], environment: dict[str, str], rows: int) -> None:
+        self.place, self.sources, self.environment, self.rows = place, sources, environment, rows
+        self.seen = {"psql": Seen("psql COPY binary | psql COPY, as they are")}
+        for product in sources:
+            self.seen[f"{product} plain"] = Seen(f"ours from {product}, as they are")
+            self.seen[f"{product} jde"] = Seen(f"ours from {product}, by the rules")
+        self.wrong = False
+
+    def round(self, piped: list[list[str]]) -> None:
+        """psql, then ours from every source without and with the rules."""
+        self.place.ask("TRUNCATE piped")
+        limit = _time(self.place, self.seen["psql"], piped, self.environment)
+        for product, url in self.sources.items():
+            self.place.ask("DROP TABLE IF EXISTS plain, f0911")
+            for into, rules, key in (("plain", {}, "plain"), ("f0911", RULES, "jde")):
+                commands = _ours(url, self.place.url, into, rules)
+                _time(self.place, self.seen[f"{product} {key}"], commands, self.environment, limit)
+            good = self.place.ask(f"SELECT count(*) FILTER (WHERE ({RIGHT}) IS TRUE) FROM f0911")[0][0]
+            self.wrong = self.wrong or good != self.rows
 
 
 def _piped(psql: str, url: str) -> list[list[str]]:
@@ -86,8 +119,8 @@ def _piped(psql: str, url: str) -> list[list[str]]:
     ]
 
 
-def _ours(url: str, into: str, rules: dict[str, Any]) -> list[list[str]]:
-    ends = [url, url, "F0911", into, "append"]
+def _ours(source: str, target: str, into: str, rules: dict[str, Any]) -> list[list[str]]:
+    ends = [source, target, "F0911", into, "append"]
     return [[sys.executable, str(HERE / "copyours.py"), *ends, json.dumps(rules)]]
 
 

@@ -61,8 +61,8 @@ def line(column: Column, quoted: str, reader: Reader = COPY) -> str | None:
         written = f"CAST(CONVERT({quoted} USING utf8mb4) AS BINARY)"
     else:
         return None
-    # Not IFNULL around the value: a server answers NULL, too, when a text grows beyond max_allowed_packet.
-    return f"IF({quoted} IS NULL, X'{NULL.hex()}', {written})" if column.nullable else written
+    # A server answers NULL, too, when a text grows beyond max_allowed_packet. What is asked twice is made twice, so only then.
+    return f"IFNULL({written}, IF({quoted} IS NULL, X'{NULL.hex()}', NULL))" if column.nullable else written
 
 
 def _base(column: Column) -> str:
